@@ -1,0 +1,109 @@
+"""What happened inside the network on one picture: plain tensors on the CPU, and no model."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+from torch import Tensor
+
+from lsnet.labels import Label
+from lsnet.model import BlockKind
+from viz.images import Geometry
+
+
+@dataclass(frozen=True)
+class BlockTrace:
+    """One block. Tensors are float32 and None where the block has no such thing or it was not asked for.
+
+    Attributes:
+        name: such as ``"blocks2.3"``, the module's name in the network.
+        kind: ``"ls"`` has kernels, ``"msa"`` attention, ``"dw"`` is a depthwise convolution, ``"none"`` mixes nothing.
+        stage: 1 to 4.
+        stride: input pixels per token.
+        grid: (h, w), tokens.
+        kernel_large: side of the perception window in tokens, for LS blocks; else 0.
+        kernel_small: side of the aggregation window in tokens, for LS blocks; else 0.
+        inputs: what the aggregation read, (C, h, w).
+        kernels: the dynamic kernels that it used, (G, K·K, h, w), taps row-major; channel c used set ``c % G``.
+        context: the large-kernel depthwise output inside LKP, (C/2, h, w).
+        aggregated: what the aggregation wrote, before its norm and residual connection, (C, h, w).
+        attention: (heads, N, N) with N = h·w; row i is how token i weighs all tokens and sums to one.
+        features: the block's output, (C, h, w).
+    """
+
+    name: str
+    kind: BlockKind
+    stage: int
+    stride: int
+    grid: tuple[int, int]
+    kernel_large: int = 0
+    kernel_small: int = 0
+    inputs: Tensor | None = None
+    kernels: Tensor | None = None
+    context: Tensor | None = None
+    aggregated: Tensor | None = None
+    attention: Tensor | None = None
+    features: Tensor | None = None
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors that were recorded, by attribute name."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if isinstance(value, Tensor)}
+
+
+@dataclass(frozen=True)
+class ForwardTrace:
+    """One forward pass.
+
+    Attributes:
+        blocks: every block in order of computation, by name.
+        logits: (num_classes,).
+        classes: what each logit stands for.
+        label_set: name of that set of classes, by language.
+        geometry: the map between picture pixels, model pixels and tokens.
+        weights: one line that names the weights, and says so where they are untrained.
+        device: where the model ran.
+        seconds: time of the forward pass, capture included.
+    """
+
+    blocks: Mapping[str, BlockTrace]
+    logits: Tensor
+    classes: tuple[Label, ...]
+    label_set: Mapping[str, str]
+    geometry: Geometry
+    weights: str
+    device: str
+    seconds: float
+
+    def topk(self, k: int = 5) -> list[tuple[Label, float]]:
+        """The k most probable classes with their softmax probabilities, the most probable first."""
+        probabilities, indices = self.logits.softmax(0).topk(min(k, len(self.classes)))
+        return [(self.classes[i], p) for i, p in zip(indices.tolist(), probabilities.tolist(), strict=True)]
+
+    def block(self, name: str) -> BlockTrace:
+        """A block by name.
+
+        Raises:
+            KeyError: there is no such block; the message lists those that are there.
+        """
+        if name not in self.blocks:
+            raise KeyError(f"no block {name!r}; there are {', '.join(self.blocks)}")
+        return self.blocks[name]
+
+    def to_npz(self, path: str | os.PathLike[str]) -> None:
+        """Write all recorded tensors as ``<block>/<tensor>``, the logits, class names and the weights' name."""
+        arrays = {
+            f"{block.name}/{name}": tensor.numpy()
+            for block in self.blocks.values()
+            for name, tensor in block.tensors().items()
+        }
+        names = np.array([label.en for label in self.classes])
+        np.savez_compressed(
+            path,
+            allow_pickle=False,
+            logits=self.logits.numpy(),
+            classes=names,
+            weights=np.array(self.weights),
+            **arrays,
+        )
