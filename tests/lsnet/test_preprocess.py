@@ -87,7 +87,8 @@ def test_whole_frame_by_hand(picture, resized):
 def test_whole_frame_stays_within_the_model_and_near_the_aspect():
     for width, height in itertools.product(SIDES, SIDES):
         resized = Preprocess(mode="whole").frame(width, height).resized
-        assert min(resized) >= MIN_SIDE and max(resized) <= MAX_SIDE
+        assert min(resized) >= MIN_SIDE
+        assert max(resized) <= MAX_SIDE
         if min(resized) > MIN_SIDE:
             # Truncation takes less than one pixel from either side.
             assert abs(resized[0] * height - resized[1] * width) < max(width, height)
