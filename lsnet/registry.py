@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import timm
 from timm.models import build_model_with_cfg, register_model
 from timm.models._registry import generate_default_cfgs
 
@@ -66,3 +67,10 @@ for _variant in VARIANTS:
     _register(_variant, distilled=False)
     if _variant != "n":
         _register(_variant, distilled=True)
+
+
+def create_lsnet(name: str, **options: Any) -> LSNet:
+    """``timm.create_model`` for one of our names, typed."""
+    model = timm.create_model(name, **options)
+    assert isinstance(model, LSNet)
+    return model

@@ -20,7 +20,7 @@ from lsnet.errors import InputError
 from lsnet.labels import Label, imagenet_labels, numbered_labels
 from lsnet.model import LSNet
 from lsnet.preprocess import Preprocess
-from lsnet.registry import HUB_REPOSITORIES
+from lsnet.registry import HUB_REPOSITORIES, create_lsnet
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
 DEFAULT_BUNDLED = "lsnet_t"
@@ -198,12 +198,6 @@ def _describe(state: Mapping[str, Tensor], name: str) -> WeightsCard:
     )
 
 
-def _create(architecture: str, **options: Any) -> LSNet:
-    model = timm.create_model(architecture, **options)
-    assert isinstance(model, LSNet)
-    return model
-
-
 def _native_size(side: int) -> int:
     """An input size whose stage-4 grid is side × side; 224 for the released 4 × 4."""
     return 224 if side == 4 else 64 * side
@@ -229,7 +223,7 @@ def _assemble(state: Mapping[str, Tensor], card: WeightsCard) -> LSNet:
             classes=len(card.classes),
             logits=head.shape[0],
         )
-    model = _create(card.architecture, num_classes=len(card.classes), **card.options)
+    model = create_lsnet(card.architecture, num_classes=len(card.classes), **card.options)
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
@@ -269,7 +263,7 @@ def _untrained(architecture: str) -> tuple[LSNet, WeightsCard]:
         )
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)  # the same untrained network everywhere
-        model = _create(architecture)
+        model = create_lsnet(architecture)
     card = WeightsCard(
         architecture,
         classes=imagenet_labels(),

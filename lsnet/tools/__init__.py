@@ -1,0 +1,1 @@
+"""The research command line: ``python -m lsnet.tools.train`` and its siblings."""

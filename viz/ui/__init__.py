@@ -1,0 +1,1 @@
+"""The interface: the only folder that imports gradio."""

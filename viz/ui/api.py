@@ -1,0 +1,63 @@
+"""The programmatic interface: ``/analyze`` for ``gradio_client``."""
+
+from typing import Any
+
+import gradio as gr
+from gradio.components import Component
+
+from lsnet import InputError
+from viz.images import load_picture
+from viz.payload import encode_payload
+from viz.texts import texts_in
+from viz.ui import wording
+from viz.ui.service import SIZES, Explorer
+
+
+def add_api(explorer: Explorer) -> None:
+    """Add the endpoint to the page that is being built."""
+
+    def analyze(image: str, model: str | None, size: float, mode: str) -> tuple[dict[str, Any], str]:
+        """Trace a picture. Returns a summary, and all tensors as one file (layout: viz/payload.py)."""
+        try:
+            source = model or explorer.opening_source
+            key = explorer.analyse(image, source, int(size), mode)
+        except InputError as error:
+            raise gr.Error(wording.problem(error, texts_in("en"))) from error
+        analysis = explorer.analysis(key)
+        trace = analysis.trace
+        path = explorer.folder(key) / "trace.lsnx"
+        path.write_bytes(encode_payload(trace, load_picture(image), model=source))
+        summary = {
+            "model": source,
+            "weights": trace.weights,
+            "trained": explorer.predictor(source).card.trained,
+            "label_set": dict(trace.label_set),
+            "top": [
+                {"id": label.id, "en": label.en, "zh": label.zh, "probability": probability}
+                for label, probability in trace.topk(5)
+            ],
+            "blocks": [
+                {
+                    "name": block.name,
+                    "kind": block.kind,
+                    "stage": block.stage,
+                    "stride": block.stride,
+                    "grid": block.grid,
+                }
+                for block in trace.blocks.values()
+            ],
+            "device": trace.device,
+            "seconds": trace.seconds,
+        }
+        return summary, str(path)
+
+    # Invisible components, so that the endpoint takes a file and gives one, as gradio_client hands them over.
+    inputs: list[Component] = [
+        gr.Image(type="filepath", visible=False, label="image"),
+        gr.Textbox(visible=False, label="model"),
+        gr.Number(SIZES[0], visible=False, label="size"),
+        gr.Textbox("crop", visible=False, label="mode"),
+    ]
+    outputs: list[Component] = [gr.JSON(visible=False, label="summary"), gr.File(visible=False, label="payload")]
+    trigger = gr.Button(visible=False)
+    trigger.click(analyze, inputs, outputs, api_name="analyze", concurrency_id="model")

@@ -1,0 +1,213 @@
+"""What all visitors share: loaded networks, and a bounded memory of what was computed."""
+
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import torch
+from PIL import Image
+
+from lsnet import InputError, Predictor, load_predictor
+from lsnet.preprocess import MIN_SIDE, FrameMode
+from lsnet.registry import HUB_REPOSITORIES
+from lsnet.weights import DEFAULT_BUNDLED, bundled_names, known_sources
+from viz.capture import trace_image
+from viz.images import load_picture
+from viz.trace import ForwardTrace
+from viz.ui.config import AppConfig
+
+MODES: tuple[FrameMode, ...] = ("crop", "whole")
+SIZES = (224, 320, 448)  # what the page offers
+MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
+
+DISPLAY_SIDE = 1024
+KEPT_ANALYSES = 48
+KEPT_PREDICTORS = 3
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """One picture through one network.
+
+    Attributes:
+        trace: what happened inside.
+        picture: RGB, as displayed: the longer side at most DISPLAY_SIDE pixels.
+        scale: displayed pixels per pixel of the original.
+        name: how the picture is called in Python lines; never a visitor's own path.
+        source: which weights, as :func:`lsnet.load_predictor` takes them.
+        size, mode: how the picture was framed.
+    """
+
+    trace: ForwardTrace
+    picture: Image.Image
+    scale: float
+    name: str
+    source: str
+    size: int
+    mode: FrameMode
+
+
+class Kept(Generic[T]):
+    """A bounded dictionary that forgets what was not used for longest. Safe to share between threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._values: OrderedDict[str, T] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: str) -> T | None:
+        with self._lock:
+            if key in self._values:
+                self._values.move_to_end(key)
+            return self._values.get(key)
+
+    def put(self, key: str, value: T) -> list[str]:
+        """Keep a value. Returns the keys that had to go for it."""
+        with self._lock:
+            self._values[key] = value
+            self._values.move_to_end(key)
+            excess = len(self._values) - self._limit
+            return [self._values.popitem(last=False)[0] for _ in range(excess)]
+
+    def drop(self, key: str) -> None:
+        with self._lock:
+            self._values.pop(key, None)
+
+
+class Explorer:
+    """Loads networks on demand and keeps what they computed, by unguessable keys."""
+
+    def __init__(self, config: AppConfig) -> None:
+        """Load the opening model and settle on a number of threads.
+
+        Raises:
+            InputError: the device, the model or the weights asked for cannot be used.
+        """
+        self._device = config.device
+        self._file = config.weights
+        self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
+        self._analyses: Kept[Analysis] = Kept(KEPT_ANALYSES)
+        self._folder = tempfile.TemporaryDirectory(prefix="lsnet-explorer-")
+        opening = str(config.weights) if config.weights else config.model
+        predictor = load_predictor(opening, config.device)
+        self.opening_source = self._public_name(opening, predictor)
+        self._predictors.put(self.opening_source, predictor)
+        self.sources = list(dict.fromkeys([self.opening_source, *known_sources()]))
+        torch.set_num_threads(config.threads or faster_thread_count(predictor))
+
+    @staticmethod
+    def _public_name(source: str, predictor: Predictor) -> str:
+        """A source as visitors may know it: never a path on this machine."""
+        if source == "bundled":
+            return f"bundled/{DEFAULT_BUNDLED}" if bundled_names() else f"untrained/{DEFAULT_BUNDLED}"
+        named = source in HUB_REPOSITORIES or source.startswith(("bundled/", "untrained/"))
+        return source if named else f"file/{predictor.card.source}"
+
+    def predictor(self, source: str) -> Predictor:
+        """The network of one of :attr:`sources`, loaded when first asked for.
+
+        Raises:
+            InputError: it is not offered, or its weights cannot be used. What was loaded before stays.
+        """
+        if source not in self.sources:
+            raise InputError("input.model", f"expected one of {self.sources}, got {source!r}", name=source)
+        predictor = self._predictors.get(source)
+        if predictor is None:
+            file = self._file if source.startswith("file/") and self._file else None
+            predictor = load_predictor(file or source, self._device)
+            self._predictors.put(source, predictor)
+        return predictor
+
+    def analyse(self, picture: object, source: str, size: int, mode: str, name: str = "photo.jpg") -> str:
+        """Trace a picture and keep the result.
+
+        Args:
+            picture: whatever :func:`viz.images.load_picture` accepts.
+            source: one of :attr:`sources`.
+            size: the shorter side of the network's input, in pixels.
+            mode: ``"crop"`` or ``"whole"``.
+            name: how to call the picture in Python lines.
+
+        Returns:
+            A key for :meth:`analysis`.
+
+        Raises:
+            InputError: anything that the visitor can mend.
+        """
+        if picture is None:
+            raise InputError("image.none", "expected a picture, got none")
+        if isinstance(size, bool) or not isinstance(size, int) or not MIN_SIDE <= size <= MAX_SIZE:
+            message = f"expected a size of {MIN_SIDE} to {MAX_SIZE} pixels, got {size!r}"
+            raise InputError("input.size", message, low=MIN_SIDE, high=MAX_SIZE)
+        if mode not in MODES:
+            raise InputError("input.mode", f"expected mode 'crop' or 'whole', got {mode!r}")
+        predictor = self.predictor(source)
+        loaded = load_picture(picture)  # type: ignore[arg-type]
+        trace = trace_image(predictor, loaded, size=size, mode=mode)
+        scale = min(1.0, DISPLAY_SIDE / max(loaded.size))
+        shown = loaded.resize((max(1, round(loaded.width * scale)), max(1, round(loaded.height * scale))))
+        key = secrets.token_urlsafe(12)
+        for forgotten in self._analyses.put(key, Analysis(trace, shown, scale, name, source, size, mode)):
+            self._delete_folder(forgotten)
+        return key
+
+    def analysis(self, key: str) -> Analysis:
+        """A kept analysis.
+
+        Raises:
+            InputError: it was forgotten, or never was.
+        """
+        found = self._analyses.get(key)
+        if found is None:
+            raise InputError("session.expired", "this analysis is no longer kept; analyse the picture again")
+        return found
+
+    def keeps(self, key: str) -> bool:
+        """Whether an analysis is still there."""
+        return self._analyses.get(key) is not None
+
+    def forget(self, key: str) -> None:
+        """Drop a visitor's analysis and its files."""
+        self._analyses.drop(key)
+        self._delete_folder(key)
+
+    def folder(self, key: str) -> Path:
+        """Where files about an analysis are written; deleted with it."""
+        folder = Path(self._folder.name) / key
+        folder.mkdir(exist_ok=True)
+        return folder
+
+    def _delete_folder(self, key: str) -> None:
+        shutil.rmtree(Path(self._folder.name) / key, ignore_errors=True)
+
+
+def faster_thread_count(predictor: Predictor) -> int:
+    """One thread or all of torch's, whichever runs this network faster on one picture.
+
+    More threads are not always faster: on a small machine under load they wait for each other.
+    """
+    available = torch.get_num_threads()
+    if predictor.device.type != "cpu" or available == 1:
+        return available
+    batch = torch.zeros(1, 3, predictor.preprocess.size, predictor.preprocess.size)
+    seconds = {}
+    for threads in (1, available):
+        torch.set_num_threads(threads)
+        with torch.inference_mode():
+            predictor.model(batch)
+            runs = []
+            for _ in range(3):
+                start = time.perf_counter()
+                predictor.model(batch)
+                runs.append(time.perf_counter() - start)
+        seconds[threads] = min(runs)
+    torch.set_num_threads(available)
+    return min(seconds, key=lambda threads: seconds[threads])

@@ -1,0 +1,14 @@
+"""The dynamic kernel of every kernel set at one token."""
+
+from viz.analysis.kernels import kernels_at
+from viz.figures.kernels import draw_kernels
+from viz.views.view import View
+
+VIEW = View(
+    name="kernels",
+    kind="ls",
+    analyse=kernels_at,
+    draw=draw_kernels,
+    code="kernels_at(trace, block, token)",
+    imports="from viz.analysis.kernels import kernels_at",
+)
