@@ -98,10 +98,11 @@ def _is_choice(value: Any) -> bool:
 
 def test_nothing_visible_bypasses_the_texts(monkeypatch: pytest.MonkeyPatch) -> None:
     from viz.ui.launch import build_app
+    from viz.ui.service import Explorer
 
     real = entries
     monkeypatch.setattr(texts, "entries", lambda language: Marked(real(language)))
-    app = build_app(AppConfig(device="cpu", model="untrained/lsnet_n", threads=1))
+    app = build_app(Explorer(AppConfig(device="cpu", model="untrained/lsnet_n", threads=1)))
     shown = [
         (type(block).__name__, text)
         for block in app.blocks.values()

@@ -5,8 +5,6 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from viz.images import Box
-
 Array = NDArray[np.float32]
 
 
@@ -83,20 +81,3 @@ class AttentionRows(Result):
 
     rows: Array
     mean: Array
-
-
-@dataclass(frozen=True)
-class Windows:
-    """The windows of one token, in pixels of the original picture.
-
-    Attributes:
-        place: block and token.
-        perception: what the token's mixing weights are computed from: K_L×K_L tokens, or all for self-attention.
-        aggregation: what they are applied to: K_S×K_S tokens; for self-attention the token's own cell.
-        seen: the part of the picture that the model sees.
-    """
-
-    place: Place
-    perception: Box
-    aggregation: Box
-    seen: Box

@@ -12,7 +12,6 @@ from lsnet.preprocess import Preprocess
 from viz.analysis.attention import attention_at
 from viz.analysis.context import context_map
 from viz.analysis.kernels import kernels_at
-from viz.analysis.windows import windows_at
 from viz.capture import trace_image
 from viz.images import Geometry
 from viz.trace import BlockTrace, ForwardTrace
@@ -96,20 +95,6 @@ def test_attention_by_hand() -> None:
     assert result.rows[0].tolist() == [[0, 0, 0], [0, 0, 1]]
     np.testing.assert_allclose(result.rows.sum((1, 2)), 1, rtol=1e-6)
     assert result.mean[1, 2] == pytest.approx((1 + 1 / 6) / 2)
-
-
-def test_windows_by_hand() -> None:
-    """Token (1, 2) of 16-pixel tokens: its cell is x 32…48, y 16…32; three tokens reach one cell further."""
-    windows = windows_at(made_trace(kernels=torch.zeros(1, 9, 2, 3)), "b", (1, 2))
-    assert windows.aggregation == (16, 0, 64, 48)
-    assert windows.perception == (-16, -32, 96, 80)
-    assert windows.seen == (0, 0, 48, 32)
-
-
-def test_windows_of_attention_are_the_whole_view_and_the_token() -> None:
-    windows = windows_at(made_trace(attention=torch.zeros(1, 6, 6)), "b", (0, 0))
-    assert windows.perception == windows.seen
-    assert windows.aggregation == (0, 0, 16, 16)
 
 
 @pytest.mark.parametrize("analyse", [kernels_at, attention_at])

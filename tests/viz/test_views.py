@@ -11,10 +11,8 @@ from PIL import Image
 
 import lsnet
 from viz import theme
-from viz.analysis.windows import windows_at
 from viz.capture import trace_image
 from viz.examples import EXAMPLES_DIR
-from viz.figures.windows import draw_windows
 from viz.texts import LANGUAGES, entries, texts_in
 from viz.trace import ForwardTrace
 from viz.views import VIEWS, View
@@ -108,18 +106,3 @@ def test_the_python_lines_reproduce_the_numbers(view: View, monkeypatch: pytest.
     assert set(arrays) == set(expected)
     for name, array in expected.items():
         np.testing.assert_allclose(arrays[name], array, rtol=1e-5, atol=1e-6)
-
-
-def test_windows_are_drawn_where_they_are(trace: ForwardTrace) -> None:
-    """The pixel in the middle of each edge has the window's colour; far away the photo is shaded, inside it is not."""
-    picture = Image.new("RGB", trace.geometry.frame.picture, (200, 200, 200))
-    windows = windows_at(trace, "blocks2.3", (5, 5))
-    drawn = draw_windows(windows, picture, 1.0)
-    for box, colour in ((windows.perception, theme.PERCEPTION), (windows.aggregation, theme.AGGREGATION)):
-        expected = tuple(int(colour[i : i + 2], 16) for i in (1, 3, 5))
-        middle = round((box.top + box.bottom) / 2)
-        edge = round(box.left)
-        assert expected in [drawn.getpixel((x, middle)) for x in range(edge - 1, edge + 3)]
-    assert drawn.getpixel((2, 2)) == (100, 100, 100)
-    inside = (round(windows.perception.left) + 6, round(windows.perception.top) + 6)
-    assert drawn.getpixel(inside) == (200, 200, 200)

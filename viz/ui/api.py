@@ -6,8 +6,6 @@ import gradio as gr
 from gradio.components import Component
 
 from lsnet import InputError
-from viz.images import load_picture
-from viz.payload import encode_payload
 from viz.texts import texts_in
 from viz.ui import wording
 from viz.ui.service import SIZES, Explorer
@@ -19,18 +17,15 @@ def add_api(explorer: Explorer) -> None:
     def analyze(image: str, model: str | None, size: float, mode: str) -> tuple[dict[str, Any], str]:
         """Trace a picture. Returns a summary, and all tensors as one file (layout: viz/payload.py)."""
         try:
-            source = model or explorer.opening_source
-            key = explorer.analyse(image, source, int(size), mode)
+            key = explorer.analyse(image, model or explorer.opening_source, int(size), mode)
         except InputError as error:
             raise gr.Error(wording.problem(error, texts_in("en"))) from error
         analysis = explorer.analysis(key)
         trace = analysis.trace
-        path = explorer.folder(key) / "trace.lsnx"
-        path.write_bytes(encode_payload(trace, load_picture(image), model=source))
         summary = {
-            "model": source,
+            "model": analysis.source,
             "weights": trace.weights,
-            "trained": explorer.predictor(source).card.trained,
+            "trained": analysis.trained,
             "label_set": dict(trace.label_set),
             "top": [
                 {"id": label.id, "en": label.en, "zh": label.zh, "probability": probability}
@@ -49,7 +44,7 @@ def add_api(explorer: Explorer) -> None:
             "device": trace.device,
             "seconds": trace.seconds,
         }
-        return summary, str(path)
+        return summary, str(explorer.payload(key))
 
     # Invisible components, so that the endpoint takes a file and gives one, as gradio_client hands them over.
     inputs: list[Component] = [

@@ -37,10 +37,7 @@ def build_panel(view: View, localize: Localizer, say: Texts) -> Panel:
         remark = gr.Markdown(visible=False)
         plot = gr.Plot(show_label=False, elem_id=f"plot-{view.name}")
         localize(gr.Markdown(say(explain), elem_classes="explain"), value=explain)
-        with gr.Row():
-            numbers = localize(
-                gr.DownloadButton(say("view.numbers"), size="sm", elem_id=f"numbers-{view.name}"), label="view.numbers"
-            )
+        numbers = gr.DownloadButton(say("view.numbers"), size="sm", elem_id=f"numbers-{view.name}")
         with localize(gr.Accordion(say("view.code"), open=False), label="view.code"):
             code = gr.Code(language="python", show_label=False, interactive=False)
     return Panel(view, remark, plot, numbers, code)
@@ -63,7 +60,7 @@ def fill(
     return [
         gr.update(value=say("view.elsewhere", block=shown), visible=shown != block),
         gr.update(value=view.draw(result, say, dark), visible=True),
-        gr.update(value=str(numbers), visible=True),
+        gr.update(value=str(numbers), label=say("view.numbers"), visible=True),
         gr.update(
             value=view.python_lines(analysis.source, analysis.name, analysis.size, analysis.mode, shown, token),
             visible=True,

@@ -1,5 +1,6 @@
 """What all visitors share: loaded networks, and a bounded memory of what was computed."""
 
+import os
 import secrets
 import shutil
 import tempfile
@@ -8,25 +9,25 @@ import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
-from PIL import Image
 
 from lsnet import InputError, Predictor, load_predictor
 from lsnet.preprocess import MIN_SIDE, FrameMode
 from lsnet.registry import HUB_REPOSITORIES
 from lsnet.weights import DEFAULT_BUNDLED, bundled_names, known_sources
 from viz.capture import trace_image
+from viz.examples import Example
 from viz.images import load_picture
+from viz.payload import write_payload
 from viz.trace import ForwardTrace
 from viz.ui.config import AppConfig
 
-MODES: tuple[FrameMode, ...] = ("crop", "whole")
+Picture = str | os.PathLike[str]
 SIZES = (224, 320, 448)  # what the page offers
 MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 
-DISPLAY_SIDE = 1024
 KEPT_ANALYSES = 48
 KEPT_PREDICTORS = 3
 
@@ -39,20 +40,25 @@ class Analysis:
 
     Attributes:
         trace: what happened inside.
-        picture: RGB, as displayed: the longer side at most DISPLAY_SIDE pixels.
-        scale: displayed pixels per pixel of the original.
-        name: how the picture is called in Python lines; never a visitor's own path.
         source: which weights, as :func:`lsnet.load_predictor` takes them.
         size, mode: how the picture was framed.
+        trained: whether the weights are trained.
+        picture: where the picture came from, to look at it again; never shown to anyone.
+        example: the bundled photo that it is, or None for a visitor's own.
     """
 
     trace: ForwardTrace
-    picture: Image.Image
-    scale: float
-    name: str
     source: str
     size: int
     mode: FrameMode
+    trained: bool
+    picture: Picture
+    example: Example | None
+
+    @property
+    def name(self) -> str:
+        """How Python lines call the picture; never a visitor's own file name."""
+        return f"assets/examples/{self.example.path.name}" if self.example else "photo.jpg"
 
 
 class Kept(Generic[T]):
@@ -126,18 +132,20 @@ class Explorer:
             self._predictors.put(source, predictor)
         return predictor
 
-    def analyse(self, picture: object, source: str, size: int, mode: str, name: str = "photo.jpg") -> str:
-        """Trace a picture and keep the result.
+    def analyse(
+        self, picture: Picture | None, source: str, size: int, mode: str, example: Example | None = None
+    ) -> str:
+        """Trace a picture; keep the trace, and write it as a payload for the browser.
 
         Args:
             picture: whatever :func:`viz.images.load_picture` accepts.
             source: one of :attr:`sources`.
             size: the shorter side of the network's input, in pixels.
             mode: ``"crop"`` or ``"whole"``.
-            name: how to call the picture in Python lines.
+            example: the bundled photo that it is.
 
         Returns:
-            A key for :meth:`analysis`.
+            A key for :meth:`analysis`, :meth:`payload` and :meth:`folder`.
 
         Raises:
             InputError: anything that the visitor can mend.
@@ -147,17 +155,24 @@ class Explorer:
         if isinstance(size, bool) or not isinstance(size, int) or not MIN_SIDE <= size <= MAX_SIZE:
             message = f"expected a size of {MIN_SIDE} to {MAX_SIZE} pixels, got {size!r}"
             raise InputError("input.size", message, low=MIN_SIDE, high=MAX_SIZE)
-        if mode not in MODES:
+        if mode not in ("crop", "whole"):
             raise InputError("input.mode", f"expected mode 'crop' or 'whole', got {mode!r}")
+        frame: FrameMode = "crop" if mode == "crop" else "whole"
         predictor = self.predictor(source)
-        loaded = load_picture(picture)  # type: ignore[arg-type]
-        trace = trace_image(predictor, loaded, size=size, mode=mode)
-        scale = min(1.0, DISPLAY_SIDE / max(loaded.size))
-        shown = loaded.resize((max(1, round(loaded.width * scale)), max(1, round(loaded.height * scale))))
-        key = secrets.token_urlsafe(12)
-        for forgotten in self._analyses.put(key, Analysis(trace, shown, scale, name, source, size, mode)):
+        loaded = load_picture(picture)
+        trace = trace_image(predictor, loaded, size=size, mode=frame)
+        key = secrets.token_urlsafe(16)
+        self.folder(key).mkdir()
+        write_payload(self.payload(key), trace, loaded, model=source, **_about(example))
+        kept = Analysis(trace, source, size, frame, predictor.card.trained, picture, example)
+        for forgotten in self._analyses.put(key, kept):
             self._delete_folder(forgotten)
         return key
+
+    def analyse_again(self, key: str, source: str, size: int, mode: str) -> str:
+        """The same picture through another network, or framed otherwise; see :meth:`analyse`."""
+        before = self.analysis(key)
+        return self.analyse(before.picture, source, size, mode, before.example)
 
     def analysis(self, key: str) -> Analysis:
         """A kept analysis.
@@ -170,9 +185,9 @@ class Explorer:
             raise InputError("session.expired", "this analysis is no longer kept; analyse the picture again")
         return found
 
-    def keeps(self, key: str) -> bool:
-        """Whether an analysis is still there."""
-        return self._analyses.get(key) is not None
+    def find(self, key: str) -> Analysis | None:
+        """A kept analysis, or None."""
+        return self._analyses.get(key)
 
     def forget(self, key: str) -> None:
         """Drop a visitor's analysis and its files."""
@@ -180,13 +195,27 @@ class Explorer:
         self._delete_folder(key)
 
     def folder(self, key: str) -> Path:
-        """Where files about an analysis are written; deleted with it."""
-        folder = Path(self._folder.name) / key
-        folder.mkdir(exist_ok=True)
-        return folder
+        """Where files about an analysis lie, under an unguessable name; deleted with it."""
+        return Path(self._folder.name) / key
+
+    def payload(self, key: str) -> Path:
+        """The trace as the browser reads it."""
+        return self.folder(key) / "trace.lsnx"
+
+    @property
+    def files(self) -> Path:
+        """The folder that holds all these folders, for the server to serve from."""
+        return Path(self._folder.name)
 
     def _delete_folder(self, key: str) -> None:
-        shutil.rmtree(Path(self._folder.name) / key, ignore_errors=True)
+        shutil.rmtree(self.folder(key), ignore_errors=True)
+
+
+def _about(example: Example | None) -> dict[str, Any]:
+    """What a payload says about its picture. Of a visitor's own picture: nothing."""
+    if example is None:
+        return {}
+    return {"title": example.title, "alt": example.alt, "focus": example.focus, "example": example.id}
 
 
 def faster_thread_count(predictor: Predictor) -> int:
