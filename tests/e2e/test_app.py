@@ -1,0 +1,178 @@
+"""The app as a stranger uses it: their own photo, bad files, both languages, the programmatic interface."""
+
+import json
+import re
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lsnet
+from tests.e2e.conftest import MODEL
+from viz.capture import trace_image
+from viz.examples import examples
+from viz.texts import entries
+from viz.trace import ForwardTrace
+
+pytestmark = pytest.mark.browser
+Visit = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def predictor() -> lsnet.Predictor:
+    return lsnet.load_predictor(MODEL, device="cpu")
+
+
+@pytest.fixture
+def strangers_photo(tmp_path: Path) -> Path:
+    """A picture that the app has never seen, of an odd size."""
+    y, x = np.mgrid[0:421, 0:613]
+    waves = np.stack([np.sin(x / 17), np.cos(y / 23), np.sin((x + y) / 11)], -1)
+    Image.fromarray(((waves + 1) * 127).astype(np.uint8)).save(tmp_path / "holiday.png")
+    return tmp_path / "holiday.png"
+
+
+def explorer(page: Any, expression: str) -> Any:
+    return page.evaluate(f"window.lsnetExplorer.{expression}")
+
+
+def upload(page: Any, path: Path) -> None:
+    page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(path))
+
+
+def upload_and_wait(page: Any, path: Path) -> None:
+    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+        upload(page, path)
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy", timeout=30_000)
+
+
+def hover(page: Any, x: int, y: int) -> None:
+    page.locator('[data-part="picture-upper"]').scroll_into_view_if_needed()
+    place = page.evaluate("([x, y]) => window.lsnetExplorer.clientOf({ x, y })", [x, y])
+    page.mouse.move(place["x"], place["y"])
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
+def assert_kernels_as_computed(page: Any, trace: ForwardTrace) -> None:
+    """Where the page says it looks, it shows what the model computed there."""
+    block = trace.blocks[explorer(page, "block")]
+    pixel, token = explorer(page, "pixel"), explorer(page, "token")
+    assert trace.geometry.pixel_to_token(pixel["x"], pixel["y"], block) == (token["row"], token["col"])
+    for group in range(len(block.kernels)):
+        drawn = page.evaluate("(g) => Array.from(window.lsnetExplorer.kernel(g))", group)
+        computed = block.kernels[group, :, token["row"], token["col"]].numpy()
+        np.testing.assert_allclose(drawn, computed, rtol=1e-4, atol=1e-5)
+
+
+def test_the_page_opens_on_an_example_that_is_already_analysed(visit: Visit, predictor: lsnet.Predictor) -> None:
+    page = visit()
+    assert_kernels_as_computed(page, trace_image(predictor, examples()[0].path))
+    assert explorer(page, "ready")
+    assert page.locator("#notice").inner_text().startswith("These weights are untrained.")
+
+
+def test_a_strangers_photo_goes_from_upload_to_kernels(
+    visit: Visit, predictor: lsnet.Predictor, strangers_photo: Path
+) -> None:
+    page = visit()
+    upload_and_wait(page, strangers_photo)
+    trace = trace_image(predictor, strangers_photo)
+    for x, y in ((300, 200), (210, 60), (480, 400)):
+        hover(page, x, y)
+        assert_kernels_as_computed(page, trace)
+        inputs, weights = (np.array(explorer(page, f"equation.{name}")) for name in ("inputs", "weights"))
+        assert explorer(page, "equation.output") == pytest.approx(float(inputs @ weights), rel=1e-4, abs=1e-6)
+        assert explorer(page, "equation.output") == pytest.approx(
+            explorer(page, "equation.expected"), rel=1e-4, abs=1e-6
+        )
+    assert "img=" not in page.url  # a visitor's own picture is never put in a link
+
+
+def test_the_views_follow_a_pinned_pixel(visit: Visit, predictor: lsnet.Predictor) -> None:
+    page = visit("?img=coffee")
+    trace = trace_image(predictor, next(e for e in examples() if e.id == "coffee").path)
+    x, y = 290, 155
+    hover(page, x, y)
+    page.mouse.down()
+    page.mouse.up()
+    block = trace.blocks[explorer(page, "block")]
+    row, column = trace.geometry.pixel_to_token(x, y, block)
+    page.wait_for_function(
+        "(place) => document.querySelector('#plot-kernels')?.innerText.includes(place)",
+        arg=f"row {row}, column {column}",
+        timeout=30_000,
+    )
+    drawn = page.evaluate(
+        "() => document.querySelector('#plot-kernels .js-plotly-plot').calcdata[0][0].z.flat().filter(Number.isFinite)"
+    )
+    computed = block.kernels[:, :, row, column].numpy().ravel()
+    np.testing.assert_allclose(np.sort(drawn), np.sort(computed), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh-CN", "zh-CN")])
+def test_bad_files_are_told_and_the_app_goes_on(
+    visit: Visit, tmp_path: Path, strangers_photo: Path, language: str, locale: str
+) -> None:
+    page = visit(f"?lang={language}", locale=locale)
+    before = explorer(page, "block")
+    for name, content in (("fake.png", b"<html>not a picture</html>"), ("cut.png", strangers_photo.read_bytes()[:900])):
+        (tmp_path / name).write_bytes(content)
+        upload(page, tmp_path / name)
+        code = {"fake.png": "image.unknown_format", "cut.png": "image.truncated"}[name]
+        start = entries(language)[f"error.{code}"].split("{")[0]
+        page.locator("#problem", has_text=start).wait_for(timeout=30_000)
+        assert not re.search(r"Traceback|/tmp|\.py", page.inner_text("body"))
+        assert explorer(page, "block") == before  # what was shown is still there
+    upload_and_wait(page, strangers_photo)
+    page.locator("#problem").wait_for(state="hidden", timeout=30_000)
+
+
+def test_the_page_speaks_the_visitors_language(visit: Visit) -> None:
+    page = visit(locale="zh-CN")
+    for key in ("input.upload", "input.model", "view.attention.title", "app.privacy"):
+        page.get_by_text(entries("zh-CN")[key]).first.wait_for(timeout=30_000)
+    english = [text for text in entries("en").values() if len(text) > 25 and "{" not in text and text.isascii()]
+    body = page.inner_text("body")
+    assert [text for text in english if text in body] == []
+
+
+def test_another_example_and_another_resolution(visit: Visit, predictor: lsnet.Predictor) -> None:
+    page = visit()
+    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+        page.locator("#examples button.thumbnail-item, #examples button.thumbnail-lg").nth(2).click()
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
+    assert_kernels_as_computed(page, trace_image(predictor, examples()[2].path))
+    page.locator("#more > button, #more button").first.click()
+    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+        page.locator("#size").get_by_text("320").click()
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
+    assert_kernels_as_computed(page, trace_image(predictor, examples()[2].path, size=320))
+
+
+@pytest.mark.parametrize("width", [390, 1440])
+def test_nothing_is_wider_than_the_window(visit: Visit, width: int) -> None:
+    page = visit(width=width)
+    page.locator("#plot-kernels .js-plotly-plot").wait_for(timeout=30_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_analyze_works_from_gradio_client(app_url: str, predictor: lsnet.Predictor, strangers_photo: Path) -> None:
+    from gradio_client import Client, handle_file
+    from gradio_client.exceptions import AppError
+
+    client = Client(app_url, verbose=False)
+    summary, payload = client.predict(handle_file(strangers_photo), MODEL, 224, "crop", api_name="/analyze")
+    trace = trace_image(predictor, strangers_photo)
+    assert [entry["id"] for entry in summary["top"]] == [label.id for label, _ in trace.topk(5)]
+    assert [entry["probability"] for entry in summary["top"]] == pytest.approx([p for _, p in trace.topk(5)], rel=1e-4)
+    assert [block["name"] for block in summary["blocks"]] == list(trace.blocks)
+    assert summary["trained"] is False
+    magic, _, length, size = struct.unpack_from("<4sIII", Path(payload).read_bytes())
+    assert (magic, size) == (b"LSNX", Path(payload).stat().st_size)
+    assert json.loads(Path(payload).read_bytes()[16 : 16 + length])["weights"] == trace.weights
+    with pytest.raises(AppError, match="does not offer the model /etc/passwd"):
+        client.predict(handle_file(strangers_photo), "/etc/passwd", 224, "crop", api_name="/analyze")
