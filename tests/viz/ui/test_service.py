@@ -1,0 +1,138 @@
+"""What visitors share: bounded memory, files that go with it, and errors that leave everything in place."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from lsnet import InputError
+from lsnet.weights import save_weights
+from viz.examples import examples
+from viz.ui import service
+from viz.ui.config import AppConfig, parse_arguments
+from viz.ui.service import Explorer, Kept
+
+MODEL = "untrained/lsnet_n"
+PHOTO = examples()[0]
+
+
+@pytest.fixture
+def explorer() -> Explorer:
+    return Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+
+
+def test_kept_forgets_what_was_not_used_for_longest() -> None:
+    kept: Kept[int] = Kept(2)
+    assert kept.put("a", 1) == []
+    kept.put("b", 2)
+    assert kept.get("a") == 1  # used again, so b is the oldest now
+    assert kept.put("c", 3) == ["b"]
+    assert kept.get("b") is None
+    kept.drop("a")
+    kept.drop("a")  # twice is no error
+    assert kept.get("a") is None
+
+
+def test_an_analysis_is_kept_with_its_files_until_forgotten(explorer: Explorer) -> None:
+    key = explorer.analyse(PHOTO.path, MODEL, 96, "crop", PHOTO)
+    assert explorer.payload(key).is_file()
+    assert explorer.analysis(key).name == f"assets/examples/{PHOTO.path.name}"
+    explorer.forget(key)
+    assert not explorer.folder(key).exists()
+    with pytest.raises(InputError) as caught:
+        explorer.analysis(key)
+    assert caught.value.code == "session.expired"
+
+
+def test_the_memory_is_bounded_on_disk_too(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "_analyses", Kept(2))
+    keys = [explorer.analyse(PHOTO.path, MODEL, 64, "crop") for _ in range(4)]
+    assert [explorer.find(key) is not None for key in keys] == [False, False, True, True]
+    assert sorted(folder.name for folder in explorer.files.iterdir()) == sorted(keys[2:])
+
+
+def test_keys_cannot_be_guessed(explorer: Explorer) -> None:
+    keys = {explorer.analyse(PHOTO.path, MODEL, 64, "crop") for _ in range(3)}
+    assert len(keys) == 3
+    assert all(len(key) >= 20 for key in keys)
+
+
+def test_a_visitors_own_picture_is_called_photo_in_python_lines(explorer: Explorer, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "secret name.png")
+    key = explorer.analyse(tmp_path / "secret name.png", MODEL, 64, "whole")
+    assert explorer.analysis(key).name == "photo.jpg"
+    assert b"secret" not in explorer.payload(key).read_bytes()
+
+
+def test_the_same_picture_again_through_other_settings(explorer: Explorer) -> None:
+    key = explorer.analyse(PHOTO.path, MODEL, 64, "crop", PHOTO)
+    again = explorer.analysis(explorer.analyse_again(key, MODEL, 96, "whole"))
+    assert (again.size, again.mode, again.example) == (96, "whole", PHOTO)
+    assert min(again.trace.geometry.frame.size) == 96
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((None, MODEL, 224, "crop"), "image.none"),
+        ((PHOTO.path, "/etc/passwd", 224, "crop"), "input.model"),
+        ((PHOTO.path, "untrained/../x", 224, "crop"), "input.model"),
+        ((PHOTO.path, MODEL, 31, "crop"), "input.size"),
+        ((PHOTO.path, MODEL, 10_000, "crop"), "input.size"),
+        ((PHOTO.path, MODEL, True, "crop"), "input.size"),
+        ((PHOTO.path, MODEL, 224, "stretch"), "input.mode"),
+        ((PHOTO.path, "lsnet_b", 224, "crop"), "weights.no_network"),
+        (("nowhere.jpg", MODEL, 224, "crop"), "image.not_found"),
+    ],
+)
+def test_bad_requests_are_told_and_cost_nothing(explorer: Explorer, arguments: tuple, code: str) -> None:  # type: ignore[type-arg]
+    before = explorer.analyse(PHOTO.path, MODEL, 64, "crop")
+    with pytest.raises(InputError) as caught:
+        explorer.analyse(*arguments)
+    assert caught.value.code == code
+    assert explorer.find(before) is not None
+
+
+def test_a_weights_file_is_offered_without_its_path(tmp_path: Path) -> None:
+    opened = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+    predictor = opened.predictor(MODEL)
+    save_weights(tmp_path / "mine.safetensors", predictor.model, predictor.card)
+    explorer = Explorer(AppConfig(device="cpu", weights=tmp_path / "mine.safetensors", threads=1))
+    assert explorer.opening_source == "file/mine.safetensors"
+    assert explorer.sources[0] == "file/mine.safetensors"
+    assert not any(str(tmp_path) in source for source in explorer.sources)
+    explorer._predictors.drop(explorer.opening_source)
+    assert explorer.predictor("file/mine.safetensors").card.architecture == "lsnet_n"  # loaded again from the file
+
+
+def test_few_networks_are_kept_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    explorer = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+    monkeypatch.setattr(explorer, "_predictors", Kept(1))
+    first = explorer.predictor(MODEL)
+    assert explorer.predictor(MODEL) is first
+    explorer.predictor("untrained/lsnet_t")
+    assert explorer.predictor(MODEL) is not first
+
+
+def test_threads_are_measured_or_taken_as_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_to: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", set_to.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 2)
+    Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+    assert set_to == [1]
+    Explorer(AppConfig(device="cpu", model=MODEL))
+    assert set_to[-1] in (1, 2)
+    assert set_to[1:3] == [1, 2]  # both were tried
+
+
+def test_the_command_line() -> None:
+    assert parse_arguments([]) == AppConfig()
+    arguments = "--device cpu --host 0.0.0.0 --port 80 --model untrained/lsnet_b --weights w.pth --threads 2 --share"
+    assert parse_arguments(arguments.split()) == AppConfig(
+        "cpu", "0.0.0.0", 80, "untrained/lsnet_b", Path("w.pth"), 2, True
+    )
+
+
+def test_what_the_page_offers_it_also_accepts() -> None:
+    assert max(service.SIZES) <= service.MAX_SIZE
