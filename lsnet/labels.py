@@ -1,9 +1,13 @@
 """What the logits of a classifier stand for."""
 
+import json
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from timm.data import ImageNetInfo
+
+CHINESE_IMAGENET_NAMES = Path(__file__).resolve().parent.parent / "assets" / "i18n" / "imagenet-1k.zh-CN.json"
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,11 @@ class Label:
 
 @cache
 def imagenet_labels() -> tuple[Label, ...]:
-    """The 1000 classes of ImageNet-1k in the usual order, as timm names them."""
+    """The 1000 classes of ImageNet-1k in the usual order, in English as timm names them."""
     info = ImageNetInfo("imagenet-1k")
-    names = [info.index_to_description(index) for index in range(1000)]
-    return tuple(Label(info.index_to_label_name(index), name, name) for index, name in enumerate(names))
+    chinese = json.loads(CHINESE_IMAGENET_NAMES.read_text(encoding="utf-8"))
+    ids = [info.index_to_label_name(index) for index in range(1000)]
+    return tuple(Label(id, info.index_to_description(index), chinese[id]) for index, id in enumerate(ids))
 
 
 def numbered_labels(count: int) -> tuple[Label, ...]:

@@ -79,6 +79,11 @@ DARK: dict[str, str] = {
     "warning": "#f3b85c",
 }
 
+# What is written or drawn on colours and on photos, in light and dark pages alike.
+INK = "#1b1f27"
+CHALK = "#ffffff"
+SHADE = "#0a0d14"
+
 FONT_FAMILY = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Noto Sans', 'Noto Sans CJK SC', sans-serif"
 
 # Inspector: how dark the picture is outside of the perception window, and how opaque a colouring starts, 0…1.
@@ -97,6 +102,9 @@ def inspector_theme() -> dict[str, Any]:
         "perception": PERCEPTION,
         "aggregation": AGGREGATION,
         "pins": PINS,
+        "ink": INK,
+        "chalk": CHALK,
+        "shade": SHADE,
         "light": LIGHT,
         "dark": DARK,
         "font": FONT_FAMILY,

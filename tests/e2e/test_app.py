@@ -13,6 +13,7 @@ from PIL import Image
 
 import lsnet
 from tests.e2e.conftest import MODEL
+from tests.e2e.hand import explorer, hover
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.texts import entries
@@ -36,10 +37,6 @@ def strangers_photo(tmp_path: Path) -> Path:
     return tmp_path / "holiday.png"
 
 
-def explorer(page: Any, expression: str) -> Any:
-    return page.evaluate(f"window.lsnetExplorer.{expression}")
-
-
 def upload(page: Any, path: Path) -> None:
     page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(path))
 
@@ -50,22 +47,21 @@ def upload_and_wait(page: Any, path: Path) -> None:
     page.wait_for_function("!document.querySelector('.lsx').dataset.busy", timeout=30_000)
 
 
-def hover(page: Any, x: int, y: int) -> None:
-    page.locator('[data-part="picture-upper"]').scroll_into_view_if_needed()
-    place = page.evaluate("([x, y]) => window.lsnetExplorer.clientOf({ x, y })", [x, y])
-    page.mouse.move(place["x"], place["y"])
-    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-
 def assert_kernels_as_computed(page: Any, trace: ForwardTrace) -> None:
     """Where the page says it looks, it shows what the model computed there."""
-    block = trace.blocks[explorer(page, "block")]
-    pixel, token = explorer(page, "pixel"), explorer(page, "token")
-    assert trace.geometry.pixel_to_token(pixel["x"], pixel["y"], block) == (token["row"], token["col"])
-    for group in range(len(block.kernels)):
-        drawn = page.evaluate("(g) => Array.from(window.lsnetExplorer.kernel(g))", group)
-        computed = block.kernels[group, :, token["row"], token["col"]].numpy()
-        np.testing.assert_allclose(drawn, computed, rtol=1e-4, atol=1e-5)
+    # In one go, since a dot may be travelling over the picture.
+    shown = page.evaluate(
+        """(sets) => {
+          const { block, pixel, token, kernel } = window.lsnetExplorer;
+          const kernels = Array.from({ length: sets[block] }, (_, g) => Array.from(kernel(g)));
+          return { block, pixel, token, kernels };
+        }""",
+        {block.name: len(block.kernels) for block in trace.blocks.values() if block.kind == "ls"},
+    )
+    block = trace.blocks[shown["block"]]
+    token = (shown["token"]["row"], shown["token"]["col"])
+    assert trace.geometry.pixel_to_token(shown["pixel"]["x"], shown["pixel"]["y"], block) == token
+    np.testing.assert_allclose(shown["kernels"], block.kernels[:, :, *token].numpy(), rtol=1e-4, atol=1e-5)
 
 
 def test_the_page_opens_on_an_example_that_is_already_analysed(visit: Visit, predictor: lsnet.Predictor) -> None:

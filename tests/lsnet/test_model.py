@@ -1,6 +1,7 @@
 """The networks: counts from the paper's facts, numbers against a second implementation, and every way to use them."""
 
 import copy
+import shutil
 
 import pytest
 import timm
@@ -329,3 +330,17 @@ def test_importing_lsnet_is_enough_and_stays_light() -> None:
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
     assert isinstance(lsnet.VARIANTS["t"], LSNetConfig)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch's inductor needs a C++ compiler on the CPU")
+def test_compiles_to_native_code() -> None:
+    """The default backend, on one LS conv, with gradients."""
+    torch.manual_seed(0)
+    layer = LSConv(32).eval()
+    compiled = torch.compile(layer, fullgraph=True)
+    x = pictures(1, 32, 8, 8)
+    expected, value = (function(x.requires_grad_()) for function in (layer, compiled))
+    torch.testing.assert_close(value, expected)
+    direction = torch.randn_like(expected)
+    (grad,), (expected_grad,) = (torch.autograd.grad(y, x, direction) for y in (value, expected))
+    torch.testing.assert_close(grad, expected_grad, rtol=1e-4, atol=1e-5)

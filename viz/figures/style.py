@@ -20,7 +20,7 @@ def titled(figure: go.Figure, say: Texts, place: Place, dark: bool, height: int)
         height: in CSS pixels.
     """
     tone = theme.DARK if dark else theme.LIGHT
-    caption = say("figure.place", block=place.block, stride=place.stride, weights=place.weights)
+    caption = say("figure.place", block=place.block, stride=place.stride)
     if place.token is not None:
         caption = f"{say('figure.token', row=place.token[0], column=place.token[1])} · {caption}"
     figure.update_layout(
@@ -28,18 +28,20 @@ def titled(figure: go.Figure, say: Texts, place: Place, dark: bool, height: int)
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         font={"family": theme.FONT_FAMILY, "color": tone["text"], "size": 12},
-        margin={"l": 16, "r": 16, "t": 34, "b": 44},
+        margin={"l": 16, "r": 16, "t": 34, "b": 54},
         height=height,
     )
     figure.add_annotation(
-        text=caption,
+        text=f"{caption}<br>{place.weights}",
         xref="paper",
         yref="paper",
         x=0,
         y=0,
-        yshift=-28,
+        yshift=-12,
         showarrow=False,
         xanchor="left",
+        yanchor="top",
+        align="left",
         font={"size": 11, "color": tone["muted"]},
     )
     return figure

@@ -19,13 +19,17 @@ PROBLEM = theme.LIGHT["warning"]
 
 CSS = f"""
 .gradio-container {{ max-width: 1320px !important; margin: 0 auto !important; }}
+@media (max-width: 640px) {{
+  .gradio-container .fillable {{ padding: 8px !important; }}
+  #inputs {{ flex-direction: column; align-items: stretch; }}
+}}
 #title h1 {{ margin: 0; font-size: 1.05rem; font-weight: 600; opacity: 0.75; }}
 #notice, #problem {{ padding: 0.45rem 0.8rem; border-radius: 8px; border-left: 4px solid; font-size: 0.9rem; }}
 #notice {{ border-color: {theme.AGGREGATION}; background: color-mix(in srgb, {theme.AGGREGATION} 9%, transparent); }}
 #problem {{ border-color: {PROBLEM}; background: color-mix(in srgb, {PROBLEM} 12%, transparent); }}
 #inputs {{ align-items: center; }}
 #upload {{ align-self: center; }}
-#examples {{ overflow: hidden; min-width: 0 !important; }}
+#examples {{ overflow: hidden; }}
 #examples .caption-label {{ display: none; }}
 #examples .grid-wrap {{ padding: 0; overflow: hidden; }}
 #examples .grid-container {{ gap: 6px; grid-template-columns: repeat({len(examples())}, minmax(0, 1fr)) !important; }}

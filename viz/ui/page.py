@@ -165,7 +165,7 @@ class Page:
         blocks.load(
             self._arrive,
             [self.visit, self.dark],
-            [self.inspector, *self._worded_outputs],
+            [self.inspector, *self._worded_outputs],  # the model's menu is among those with words
             js="(visit) => [visit, document.body.classList.contains('dark')]",
             **quick,
         )
@@ -205,7 +205,7 @@ class Page:
         return self._show(visit, self.explorer.analyse(picture, model, size, mode))
 
     def _choose_example(self, visit: Visit, model: str, size: int, mode: str, event: gr.SelectData) -> dict[Block, Any]:
-        return self._show(visit, self._analyse_example(examples()[event.index], model, size, mode))
+        return self._show(visit, self.explorer.analyse_example(examples()[event.index], model, size, mode))
 
     def _change_setting(self, visit: Visit, model: str, size: int, mode: str) -> dict[Block, Any]:
         """The same picture again, through another network or framed otherwise."""
@@ -224,16 +224,19 @@ class Page:
     def _arrive(self, visit: Visit, dark: bool, request: gr.Request) -> dict[Block, Any]:
         """What the address asks for: a language, an example, a network."""
         asked = request.query_params
-        visit = self._visit_of_link(visit, asked.get("img"), asked.get("model"))
-        language = asked.get("lang") or request.headers.get("accept-language", "")
-        visit = replace(visit, language=texts_in(language).language, dark=bool(dark))
-        return {self.inspector: self._inspector_value(visit), **self._worded(visit)}
+        opened = self._visit_of_link(visit, asked.get("img"), asked.get("model"))
+        language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
+        answer = self._worded(replace(opened, language=language, dark=bool(dark)))
+        if opened != visit:  # the page came with the first example in it already
+            answer[self.inspector] = self._inspector_value(opened)
+            answer[self.model]["value"] = self.explorer.analysis(opened.key).source
+        return answer
 
     def _visit_of_link(self, visit: Visit, example_id: str | None, model: str | None) -> Visit:
         example = next((example for example in examples() if example.id == example_id), examples()[0])
         source = model if model in self.explorer.sources else self.explorer.opening_source
-        opening = self.explorer.find(visit.key)
-        if opening and opening.example == example and opening.source == source:
+        shown = self.explorer.find(visit.key)
+        if shown and (shown.example, shown.source) == (example, source):
             return visit
         try:
             return self._open(example, source)
@@ -245,7 +248,7 @@ class Page:
     def _show(self, visit: Visit, key: str, pixel: tuple[int, int] | None = None) -> dict[Block, Any]:
         """Show another analysis, at ``pixel`` or at the first place worth a look."""
         say = texts_in(visit.language)
-        if visit.key != self.opening.key:
+        if visit.key != key:
             self.explorer.forget(visit.key)
         visit = replace(self._visit_at(key, pixel, visit.block), language=visit.language, dark=visit.dark)
         return {
@@ -289,10 +292,7 @@ class Page:
     # The beginning and the end of a visit.
 
     def _open(self, example: Example, source: str) -> Visit:
-        return self._visit_at(self._analyse_example(example, source, SIZES[0], "crop"))
-
-    def _analyse_example(self, example: Example, source: str, size: int, mode: str) -> str:
-        return self.explorer.analyse(example.path, source, size, mode, example)
+        return self._visit_at(self.explorer.analyse_example(example, source, SIZES[0], "crop"))
 
     def _visit_at(self, key: str, pixel: tuple[int, int] | None = None, block: str = "") -> Visit:
         """A visit to an analysis; the place defaults to its first focus point, the block to the first LS block."""
@@ -306,8 +306,7 @@ class Page:
         return Visit(key, block if block in blocks else first, pixel)
 
     def _leave(self, visit: Visit) -> None:
-        if visit.key != self.opening.key:
-            self.explorer.forget(visit.key)
+        self.explorer.forget(visit.key)
 
 
 def _place_in(data: Mapping[str, Any], picture: tuple[int, int]) -> tuple[str, tuple[int, int]]:

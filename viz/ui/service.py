@@ -101,6 +101,8 @@ class Explorer:
         self._file = config.weights
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
         self._analyses: Kept[Analysis] = Kept(KEPT_ANALYSES)
+        self._examples: dict[tuple[str, str, int, str], str] = {}
+        self._kept_for_good: dict[str, Analysis] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="lsnet-explorer-")
         opening = str(config.weights) if config.weights else config.model
         predictor = load_predictor(opening, config.device)
@@ -163,16 +165,34 @@ class Explorer:
         trace = trace_image(predictor, loaded, size=size, mode=frame)
         key = secrets.token_urlsafe(16)
         self.folder(key).mkdir()
-        write_payload(self.payload(key), trace, loaded, model=source, **_about(example))
+        write_payload(self.payload(key), trace, loaded, model=source, source=source, **_about(example))
         kept = Analysis(trace, source, size, frame, predictor.card.trained, picture, example)
         for forgotten in self._analyses.put(key, kept):
             self._delete_folder(forgotten)
         return key
 
+    def analyse_example(self, example: Example, source: str, size: int, mode: str) -> str:
+        """Trace a bundled photo; see :meth:`analyse`.
+
+        With the opening model and the first settings this happens once and is kept for good, so that a class that
+        opens the page at the same moment asks for no computation at all.
+        """
+        wanted = (example.id, source, size, mode)
+        if wanted in self._examples:
+            return self._examples[wanted]
+        key = self.analyse(example.path, source, size, mode, example)
+        if (source, size, mode) == (self.opening_source, SIZES[0], "crop"):
+            self._kept_for_good[key] = self.analysis(key)
+            self._analyses.drop(key)
+            self._examples[wanted] = key
+        return key
+
     def analyse_again(self, key: str, source: str, size: int, mode: str) -> str:
         """The same picture through another network, or framed otherwise; see :meth:`analyse`."""
         before = self.analysis(key)
-        return self.analyse(before.picture, source, size, mode, before.example)
+        if before.example:
+            return self.analyse_example(before.example, source, size, mode)
+        return self.analyse(before.picture, source, size, mode)
 
     def analysis(self, key: str) -> Analysis:
         """A kept analysis.
@@ -180,19 +200,20 @@ class Explorer:
         Raises:
             InputError: it was forgotten, or never was.
         """
-        found = self._analyses.get(key)
+        found = self.find(key)
         if found is None:
             raise InputError("session.expired", "this analysis is no longer kept; analyse the picture again")
         return found
 
     def find(self, key: str) -> Analysis | None:
         """A kept analysis, or None."""
-        return self._analyses.get(key)
+        return self._kept_for_good.get(key) or self._analyses.get(key)
 
     def forget(self, key: str) -> None:
-        """Drop a visitor's analysis and its files."""
+        """Drop a visitor's analysis and its files; what is kept for good stays."""
         self._analyses.drop(key)
-        self._delete_folder(key)
+        if key not in self._kept_for_good:
+            self._delete_folder(key)
 
     def folder(self, key: str) -> Path:
         """Where files about an analysis lie, under an unguessable name; deleted with it."""

@@ -1,0 +1,338 @@
+import { readAddress, writeAddress } from "./address.js";
+import { makeAnnouncer } from "./announcer.js";
+import { COLOURINGS } from "./colourings.js";
+import { makeCompareView } from "./compare_view.js";
+import { any } from "./drawing.js";
+import { makeEquationView } from "./equation_view.js";
+import { makeFactsView } from "./facts_view.js";
+import { clampToCrop, pixelToToken } from "./geometry.js";
+import { makeKernelWall } from "./kernel_wall.js";
+import { listenToKeys } from "./keyboard.js";
+import { readPayload } from "./payload_reader.js";
+import { makePictureView } from "./picture_view.js";
+import { publishState } from "./published_state.js";
+import { makeRibbon } from "./ribbon.js";
+import { makeScales } from "./scales.js";
+import { makeState } from "./state.js";
+import { listenToTakehome } from "./takehome.js";
+import { chooseLanguage, LANGUAGE_NAMES, makeTexts } from "./texts.js";
+import { makeThreeWays } from "./three_ways.js";
+import { startTravelling } from "./travelling_dot.js";
+
+// The inspector: one state, the views that draw it, and the hand that a visitor has on it.
+
+/** Called by gr.HTML once the template is in the page; `props` holds value, strings and theme. */
+export function startInspector({ element, props, watch, trigger }) {
+  const root = element.querySelector(".lsx");
+  const app = { root, theme: props.theme, scales: makeScales(props.theme), texts: makeTexts(props.strings) };
+  app.part = (name) => root.querySelector(`[data-part="${name}"]`);
+  app.state = makeState(firstState(), draw);
+  const { state, texts } = app;
+  let views = [];
+  let stopTravelling = null;
+  const arrival = readAddress(location.search);
+  let loading = 0;
+  let waiting = new Set(); // what has changed since the last drawing
+
+  app.neutral = (name) => app.theme[state.theme][name];
+  app.tokenIndex = ({ row, col }) => row * state.block.cols + col;
+  app.similarityToken = () => (state.pins.length ? tokenOf(state.pins[0]) : state.token);
+  app.nearestBlock = (suits) => {
+    const distance = (block) => Math.abs(block.index - state.block.index) + (block.index < state.block.index ? 0.5 : 0);
+    return state.trace.blocks.filter(suits).sort((a, b) => distance(a) - distance(b))[0] ?? null;
+  };
+  app.point = point;
+  app.goTo = goTo;
+  app.pin = pin;
+  app.copy = copy;
+  app.present = present;
+  app.takeOver = takeOver;
+
+  app.pictureView = makePictureView(app);
+  const facts = makeFactsView(app);
+  views = [
+    app.pictureView,
+    makeKernelWall(app),
+    makeThreeWays(app),
+    makeCompareView(app),
+    // Canvases come first: text in the page that has just changed makes drawing on them slower.
+    makeEquationView(app),
+    makeRibbon(app),
+    listenToTakehome(app),
+    facts,
+    makeAnnouncer(app),
+  ];
+  app.showLegend = facts.showLegend;
+
+  listenToPointer();
+  listenToKeys(app);
+  listenToControls();
+  followTheme();
+  setLanguage(chooseLanguage(arrival.lang, navigator.language));
+  new ResizeObserver(() => state.set({ size: root.clientWidth })).observe(root);
+  window.addEventListener("resize", () => state.touch("size"));
+  publishState(app);
+  watch("value", load);
+  load();
+
+  function tokenOf(pixel) {
+    return pixelToToken(state.trace.header.frame, pixel.x, pixel.y, state.block);
+  }
+
+  function draw(now) {
+    for (const key of now) waiting.add(key);
+    if (!state.trace || !root.clientWidth) return; // in a tab that is not shown
+    const changed = waiting;
+    waiting = new Set();
+    const start = performance.now();
+    for (const view of views) view.draw(changed);
+    state.drawMs = performance.now() - start;
+    if (any(changed, "block", "pixel", "colouring", "lang", "trace")) writeAddressSoon();
+    if (changed.has("trace")) root.dataset.ready = "true";
+    else if (any(changed, "block", "pins")) tellPage();
+  }
+
+  /** The page's other views follow the chosen block and the place pinned last. Moving about asks nothing of it. */
+  function tellPage() {
+    trigger("input", { block: state.block.name, pixel: state.pins.at(-1) ?? state.pixel });
+  }
+
+  // What is shown
+
+  async function load() {
+    const file = props.value?.file;
+    if (!file?.url) return;
+    const turn = ++loading;
+    root.dataset.busy = "true";
+    try {
+      const response = await fetch(file.url);
+      if (!response.ok) throw new Error(`status ${response.status}`);
+      const trace = readPayload(await response.arrayBuffer());
+      const bitmap = await createImageBitmap(trace.picture);
+      if (turn !== loading) return; // a newer picture is on its way
+      show(trace, bitmap);
+      message(null);
+    } catch (error) {
+      if (turn === loading) message("error.load");
+      console.warn(error);
+    } finally {
+      if (turn === loading) delete root.dataset.busy;
+    }
+  }
+
+  function show(trace, bitmap) {
+    const { header, blocks } = trace;
+    // What the address asks for holds until its picture is here, or the visitor has taken over.
+    const link = state.taken ? readAddress("") : arrival;
+    const px = link.img === header.example ? link.px : null;
+    const wanted = [link.block, state.block?.name].filter(Boolean);
+    const block = blocks.find((b) => wanted.includes(b.name)) ?? blocks.find((b) => b.groups) ?? blocks[0];
+    const [x, y] = header.focus[0] ?? header.frame.picture.map((side) => Math.floor(side / 2));
+    const pixel = clampToCrop(header.frame, px?.x ?? x, px?.y ?? y);
+    state.trace = trace; // before the rest, which is computed with it
+    state.set({ bitmap, block, pixel, pins: [], head: null, slot: 0 });
+    state.group = Math.min(state.group, Math.max(0, (block.groups || 1) - 1));
+    if (COLOURINGS.includes(link.view)) state.set({ colouring: link.view });
+    state.set({ token: tokenOf(pixel) });
+    state.touch("trace");
+    travel(px !== null);
+    state.flush();
+  }
+
+  function travel(still) {
+    stopTravelling?.();
+    stopTravelling = null;
+    const { focus } = state.trace.header;
+    if (state.taken || still || focus.length < 2) return;
+    stopTravelling = startTravelling(focus, (at) => {
+      if (root.isConnected) point(clampToCrop(state.trace.header.frame, at.x, at.y), "dot");
+      else takeOver(); // Gradio has replaced the component
+    });
+  }
+
+  function takeOver() {
+    state.taken = true;
+    stopTravelling?.();
+    stopTravelling = null;
+  }
+
+  function point(pixel, by) {
+    state.pointedBy = by;
+    const { x, y } = state.pixel;
+    if (x === pixel.x && y === pixel.y) return;
+    const token = tokenOf(pixel);
+    const same = state.token.row === token.row && state.token.col === token.col;
+    state.set(same ? { pixel } : { pixel, token });
+  }
+
+  function goTo(index) {
+    const block = state.trace.blocks[Math.min(Math.max(index, 0), state.trace.blocks.length - 1)];
+    if (block === state.block) return;
+    state.set({ block });
+    const dynamic = block.groups ? block : app.nearestBlock((other) => other.groups > 0);
+    state.set({ token: tokenOf(state.pixel), slot: 0, head: null });
+    if (dynamic) state.set({ group: Math.min(state.group, dynamic.groups - 1) });
+  }
+
+  function pin(pixel) {
+    const token = tokenOf(pixel);
+    const near = state.pins.findIndex((other) => {
+      const at = tokenOf(other);
+      return at.row === token.row && at.col === token.col;
+    });
+    if (near >= 0) state.set({ pins: state.pins.filter((_, i) => i !== near) });
+    else state.set({ pins: [...state.pins.slice(0, 1), { ...pixel }] });
+  }
+
+  // How it is reached
+
+  function listenToPointer() {
+    const canvas = app.part("picture-upper");
+    let pressed = null;
+    const follow = (event) => {
+      if (!state.trace) return;
+      takeOver();
+      point(app.pictureView.pixelOf(event), "pointer");
+    };
+    canvas.addEventListener("pointermove", follow);
+    canvas.addEventListener("pointerdown", (event) => {
+      pressed = { x: event.clientX, y: event.clientY };
+      follow(event);
+    });
+    canvas.addEventListener("pointerup", (event) => {
+      const still = pressed && Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < 5;
+      pressed = null;
+      if (still && state.trace) pin(app.pictureView.pixelOf(event));
+    });
+    for (const kind of ["pointerdown", "keydown"]) root.addEventListener(kind, takeOver);
+  }
+
+  function listenToControls() {
+    const on = (name, kind, action) => app.part(name).addEventListener(kind, action);
+    for (const colouring of COLOURINGS) {
+      const option = new Option("", colouring);
+      option.dataset.text = `colouring.${colouring}`;
+      app.part("colouring").append(option);
+    }
+    on("colouring", "change", (event) => state.set({ colouring: event.target.value }));
+    on("scope", "change", (event) => state.set({ scope: event.target.value }));
+    on("opacity", "input", (event) => state.set({ opacity: Number(event.target.value) / 100 }));
+    app.part("opacity").value = String(100 * state.opacity);
+    on("grid", "change", (event) => state.set({ grid: event.target.checked }));
+    on("language", "click", () => {
+      setLanguage(texts.lang === "en" ? "zh-CN" : "en");
+      trigger?.("select", { lang: texts.lang });
+    });
+    on("copy-link", "click", () => {
+      writeAddressNow();
+      copy(location.href, app.part("copy-link"));
+    });
+    on("present", "click", () => present(!state.present));
+    on("takehome", "toggle", () => state.touch("group"));
+    document.addEventListener("fullscreenchange", () => {
+      if (!document.fullscreenElement && state.present) present(false);
+    });
+  }
+
+  function setLanguage(lang) {
+    texts.lang = lang;
+    root.lang = lang;
+    state.set({ lang });
+    texts.apply(root);
+    const other = lang === "en" ? "zh-CN" : "en";
+    app.part("language").textContent = LANGUAGE_NAMES[other];
+    app.part("language").lang = other;
+  }
+
+  function present(present) {
+    root.classList.toggle("lsx-presenting", present);
+    app.part("present").setAttribute("aria-pressed", String(present));
+    if (present) root.requestFullscreen?.().catch(() => {});
+    else if (document.fullscreenElement === root) document.exitFullscreen();
+    state.set({ present });
+    state.touch("size");
+    app.part("picture-upper").focus({ preventScroll: true });
+  }
+
+  function followTheme() {
+    const read = () => {
+      const dark = [document.documentElement, document.body].some((node) => node.classList.contains("dark"));
+      const name = dark ? "dark" : "light";
+      root.dataset.theme = name;
+      for (const [key, value] of Object.entries(app.theme[name])) root.style.setProperty(`--lsx-${key}`, value);
+      for (const key of ["perception", "aggregation", "chalk", "font"]) {
+        root.style.setProperty(`--lsx-${key}`, app.theme[key]);
+      }
+      state.set({ theme: name });
+    };
+    read();
+    const observer = new MutationObserver(read);
+    const watched = { attributes: true, attributeFilter: ["class"] };
+    for (const node of [document.documentElement, document.body]) observer.observe(node, watched);
+  }
+
+  async function copy(text, button) {
+    let done = true;
+    try {
+      await navigator.clipboard.writeText(text);
+    } catch {
+      const area = document.createElement("textarea");
+      area.value = text;
+      root.append(area);
+      area.select();
+      done = document.execCommand("copy");
+      area.remove();
+    }
+    const label = button.querySelector("[data-text]") ?? button;
+    label.textContent = texts.say(done ? "copied" : "copy.failed");
+    setTimeout(() => (label.textContent = texts.say(label.dataset.text)), 1600);
+  }
+
+  function message(key) {
+    const node = app.part("message");
+    node.hidden = !key;
+    node.textContent = key ? texts.say(key) : "";
+  }
+
+  let writing = 0;
+  function writeAddressSoon() {
+    clearTimeout(writing);
+    if (state.taken) writing = setTimeout(writeAddressNow, 300);
+  }
+
+  function writeAddressNow() {
+    clearTimeout(writing);
+    if (!state.trace) return;
+    const { example, model } = state.trace.header;
+    const { block, pixel, colouring } = state;
+    const shown = { example, model, block: block.name, pixel, view: colouring, lang: texts.lang };
+    const search = writeAddress(location.search, shown);
+    if (search !== location.search) history.replaceState(history.state, "", search + location.hash);
+  }
+
+  function firstState() {
+    return {
+      trace: null,
+      bitmap: null,
+      block: null,
+      pixel: { x: 0, y: 0 },
+      token: { row: 0, col: 0 },
+      group: 0,
+      slot: 0,
+      head: null,
+      pins: [],
+      order: "index",
+      colouring: "none",
+      scope: "all",
+      opacity: props.theme.colouringOpacity,
+      grid: false,
+      lang: "en",
+      theme: "light",
+      size: 0,
+      present: false,
+      taken: false,
+      drawMs: 0,
+      pointedBy: "pointer", // or "keyboard", or "dot"
+    };
+  }
+}
