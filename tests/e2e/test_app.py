@@ -68,7 +68,7 @@ def test_the_page_opens_on_an_example_that_is_already_analysed(visit: Visit, pre
     page = visit()
     assert_kernels_as_computed(page, trace_image(predictor, examples()[0].path))
     assert explorer(page, "ready")
-    assert page.locator("#notice").inner_text().startswith("These weights are untrained.")
+    assert page.locator("#notice").inner_text().startswith("Untrained weights.")
 
 
 def test_a_strangers_photo_goes_from_upload_to_kernels(
@@ -147,6 +147,34 @@ def test_another_example_and_another_resolution(visit: Visit, predictor: lsnet.P
         page.locator("#size").get_by_text("320").click()
     page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
     assert_kernels_as_computed(page, trace_image(predictor, examples()[2].path, size=320))
+
+
+def test_a_picture_from_the_webcam(visit: Visit) -> None:
+    page = visit(permissions=["camera"])
+    page.locator("#more button").first.click()
+    page.locator("#camera [aria-label='Capture from camera']").click()
+    page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+        page.locator("#camera [aria-label='capture photo']").click()
+    page.wait_for_function("window.lsnetExplorer.example === null", timeout=30_000)
+    assert page.locator("#problem").is_hidden()
+
+
+def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Predictor) -> None:
+    page = visit("?img=flower&block=blocks2.3&px=210,150&view=glyphs&lang=zh-CN")
+    page.wait_for_function("window.lsnetExplorer.example === 'flower'", timeout=30_000)
+    assert explorer(page, "pixel") == {"x": 210, "y": 150}
+    assert (explorer(page, "block"), explorer(page, "view")) == ("blocks2.3", "glyphs")
+    assert explorer(page, "lang") == "zh-CN"
+    assert_kernels_as_computed(page, trace_image(predictor, next(e for e in examples() if e.id == "flower").path))
+
+
+def test_the_switch_in_the_page_changes_every_language(visit: Visit) -> None:
+    page = visit()
+    page.locator("[data-part='language'], .lsx-tools button").filter(has_text="简体中文").click()
+    page.get_by_role("tab", name=entries("zh-CN")["view.kernels.title"]).wait_for(timeout=30_000)
+    for key in ("input.upload", "app.privacy"):
+        page.get_by_text(entries("zh-CN")[key]).first.wait_for(timeout=30_000)
 
 
 @pytest.mark.parametrize("width", [390, 1440])

@@ -59,7 +59,8 @@ class Page:
             self.dark = gr.Checkbox(visible=False)
             gr.Markdown(f"# {say('app.title')}", elem_id="title")
             self.problem = gr.Markdown(visible=False, elem_id="problem")
-            self.notice = gr.Markdown(visible=False, elem_id="notice")
+            warning = wording.notice(self.explorer.analysis(self.opening.key), say)
+            self.notice = gr.Markdown(warning, visible=bool(warning), elem_id="notice")  # honest before any event
             self._build_inputs(say)
             self.inspector = inspector_html(
                 {language: entries(language) for language in LANGUAGES}, self._inspector_value(self.opening)
@@ -201,7 +202,7 @@ class Page:
     def _bring(self, visit: Visit, picture: str | None, model: str, size: int, mode: str) -> dict[Block, Any]:
         """The visitor's own picture."""
         if picture is None:  # cleared: what is shown stays until there is another
-            return {}
+            return {self.visit: visit}
         return self._show(visit, self.explorer.analyse(picture, model, size, mode))
 
     def _choose_example(self, visit: Visit, model: str, size: int, mode: str, event: gr.SelectData) -> dict[Block, Any]:

@@ -46,7 +46,7 @@ def notice(analysis: Analysis, say: Texts) -> str:
     notes = [] if analysis.trained else [say("notice.untrained")]
     if analysis.source.endswith("lsnet_n"):
         notes.append(say("notice.own_model"))
-    return "\n\n".join(notes)
+    return " ".join(notes)
 
 
 def problem(error: Exception, say: Texts) -> str:
