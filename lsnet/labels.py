@@ -30,8 +30,8 @@ def imagenet_labels() -> tuple[Label, ...]:
     """The 1000 classes of ImageNet-1k in the usual order, in English as timm names them."""
     info = ImageNetInfo("imagenet-1k")
     chinese = json.loads(CHINESE_IMAGENET_NAMES.read_text(encoding="utf-8"))
-    ids = [info.index_to_label_name(index) for index in range(1000)]
-    return tuple(Label(id, info.index_to_description(index), chinese[id]) for index, id in enumerate(ids))
+    wnids = [info.index_to_label_name(index) for index in range(1000)]
+    return tuple(Label(wnid, info.index_to_description(index), chinese[wnid]) for index, wnid in enumerate(wnids))
 
 
 def numbered_labels(count: int) -> tuple[Label, ...]:

@@ -62,7 +62,7 @@ def fill(
         gr.update(value=view.draw(result, say, dark), visible=True),
         gr.update(value=str(numbers), label=say("view.numbers"), visible=True),
         gr.update(
-            value=view.python_lines(analysis.source, analysis.name, analysis.size, analysis.mode, shown, token),
+            value=view.python_lines(analysis.weights, analysis.name, analysis.size, analysis.mode, shown, token),
             visible=True,
         ),
     ]

@@ -60,6 +60,11 @@ class Analysis:
         """How Python lines call the picture; never a visitor's own file name."""
         return f"assets/examples/{self.example.path.name}" if self.example else "photo.jpg"
 
+    @property
+    def weights(self) -> str:
+        """How Python lines call the weights: as :func:`lsnet.load_predictor` takes them, a file without its folder."""
+        return _loadable(self.source)
+
 
 class Kept(Generic[T]):
     """A bounded dictionary that forgets what was not used for longest. Safe to share between threads."""
@@ -165,7 +170,7 @@ class Explorer:
         trace = trace_image(predictor, loaded, size=size, mode=frame)
         key = secrets.token_urlsafe(16)
         self.folder(key).mkdir()
-        write_payload(self.payload(key), trace, loaded, model=source, source=source, **_about(example))
+        write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **_about(example))
         kept = Analysis(trace, source, size, frame, predictor.card.trained, picture, example)
         for forgotten in self._analyses.put(key, kept):
             self._delete_folder(forgotten)
@@ -230,6 +235,10 @@ class Explorer:
 
     def _delete_folder(self, key: str) -> None:
         shutil.rmtree(self.folder(key), ignore_errors=True)
+
+
+def _loadable(source: str) -> str:
+    return source.removeprefix("file/")
 
 
 def _about(example: Example | None) -> dict[str, Any]:

@@ -101,6 +101,8 @@ def test_a_weights_file_is_offered_without_its_path(tmp_path: Path) -> None:
     explorer = Explorer(AppConfig(device="cpu", weights=tmp_path / "mine.safetensors", threads=1))
     assert explorer.opening_source == "file/mine.safetensors"
     assert explorer.sources[0] == "file/mine.safetensors"
+    key = explorer.analyse(PHOTO.path, explorer.opening_source, 64, "crop", PHOTO)
+    assert explorer.analysis(key).weights == "mine.safetensors"  # in Python lines
     assert not any(str(tmp_path) in source for source in explorer.sources)
     explorer._predictors.drop(explorer.opening_source)
     assert explorer.predictor("file/mine.safetensors").card.architecture == "lsnet_n"  # loaded again from the file
