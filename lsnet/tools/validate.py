@@ -1,0 +1,167 @@
+"""``python -m lsnet.tools.validate``: how often weights are right, on which classes, and what they mistake for what."""
+
+import argparse
+import csv
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from tqdm import tqdm
+
+from lsnet.errors import InputError
+from lsnet.labels import Label
+from lsnet.predictor import Predictor, load_predictor
+from lsnet.preprocess import Preprocess
+from lsnet.tools import crops
+from lsnet.tools.data import Pictures, Source, held_out_pictures
+from lsnet.tools.metrics import Tally
+from lsnet.tools.processes import Processes
+from lsnet.tools.sets import add_set_arguments, sources_of
+
+
+@dataclass(frozen=True)
+class Validation:
+    """The outcome on one set.
+
+    Attributes:
+        name: of the set.
+        tally: counts, by the classes of the weights.
+        seconds: spent in the network and in moving pictures to it, by the slowest process.
+        broken: pictures that could not be decoded.
+    """
+
+    name: str
+    tally: Tally
+    seconds: float
+    broken: tuple[str, ...]
+
+    def to_dict(self, classes: Sequence[Label], pairs: int = 10) -> dict[str, Any]:
+        """Accuracies with 95 % Wilson intervals, throughput and the worst pairs, JSON-able."""
+        accuracy = self.tally.accuracy
+        return {
+            "set": self.name,
+            "top1": accuracy.to_dict(),
+            "top5": self.tally.accuracy_top5.to_dict(),
+            "mean_per_class": round(self.tally.mean_per_class, 4),
+            "pictures_per_second": round(accuracy.total / self.seconds, 1) if self.seconds else None,
+            "skipped": list(self.broken),
+            "worst_pairs": [
+                {"true": classes[true].id, "predicted": classes[predicted].id, "pictures": count}
+                for true, predicted, count in self.tally.worst_pairs(pairs)
+            ],
+        }
+
+
+def validate(predictor: Predictor, pictures: Pictures, processes: Processes, batch_size: int = 64) -> Validation:
+    """Count right answers on pictures that :func:`lsnet.tools.data.held_out_pictures` prepared.
+
+    Only logits of classes that the weights know compete; ``pictures.classes`` are those of the weights.
+    """
+    model: nn.Module = predictor.model
+    dtype = next(model.parameters()).dtype
+    tally, seconds = Tally(len(predictor.classes)), 0.0
+    rows = np.arange(len(pictures))[processes.rank :: processes.count]
+    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
+    with torch.inference_mode():
+        for batch in tqdm(batches, pictures.name, unit="batch", mininterval=2, disable=not processes.leads):
+            start = time.perf_counter()
+            pixels = torch.from_numpy(pictures.pixels[batch]).to(predictor.device)
+            inputs = crops.normalize(pixels.permute(0, 3, 1, 2).float() / 255)
+            logits = model(inputs.to(dtype, memory_format=torch.channels_last)).float().cpu()  # waits for the device
+            seconds += time.perf_counter() - start
+            tally.add(logits, torch.from_numpy(pictures.labels[batch]))
+    tally.merge()
+    return Validation(pictures.name, tally, processes.slowest(seconds), pictures.broken)
+
+
+def matched_pictures(source: Source, predictor: Predictor, cache: Path) -> Pictures:
+    """The source's held-out split, labelled by the weights' class ids.
+
+    Raises:
+        InputError: the set has a class that the weights do not know.
+    """
+    ids = [label.id for label in predictor.classes]
+    unknown = sorted(set(source.members()["val"].values()) - set(ids))
+    if unknown:
+        raise InputError(
+            "data.classes",
+            f"these weights do not know {len(unknown)} classes of {source.name}, such as {unknown[0]!r}: folders are "
+            "named by class id",
+            set=source.name,
+        )
+    return held_out_pictures(source, ids, predictor.preprocess, cache)
+
+
+def write_per_class(path: Path, classes: Sequence[Label], results: Sequence[Validation]) -> None:
+    """A row for each set and class that it has: id, name, pictures, accuracy and its interval, commonest mistake."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["set", "id", "name", "pictures", "accuracy", "low", "high", "most_often_mistaken_for"])
+        for result in results:
+            for index, label in enumerate(classes):
+                rate = result.tally.of_class(index)
+                if rate.total == 0:
+                    continue
+                mistakes = result.tally.confusion[index].copy()
+                mistakes[index] = 0
+                worst = classes[int(mistakes.argmax())].id if mistakes.any() else ""
+                numbers = [f"{value:.4f}" for value in (rate.value, rate.low, rate.high)]
+                writer.writerow([result.name, label.id, label.en, rate.total, *numbers, worst])
+
+
+def report(result: Validation, classes: Sequence[Label]) -> str:
+    """A few lines for the screen."""
+    tally = result.tally
+    accuracy, mean = tally.accuracy, 100 * tally.mean_per_class
+    lines = [
+        f"{result.name}: {accuracy.total} pictures, {accuracy.total / max(result.seconds, 1e-9):.0f} a second",
+        f"  top-1 {accuracy}   top-5 {tally.accuracy_top5}   mean over classes {mean:.1f} %",
+    ]
+    if result.broken:
+        lines.append(f"  skipped {len(result.broken)} that cannot be decoded, such as {result.broken[0]}")
+    for true, predicted, count in tally.worst_pairs(5):
+        total = tally.of_class(true).total
+        lines.append(f"  {classes[true].en} taken for {classes[predicted].en}: {count} of {total}")
+    return "\n".join(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Evaluate weights on the held-out pictures of folders or tars."""
+    parser = argparse.ArgumentParser("python -m lsnet.tools.validate", description=main.__doc__)
+    parser.add_argument("--weights", default="bundled", help="bundled, bundled/<name>, a model on the Hub, or a file")
+    add_set_arguments(parser)
+    parser.add_argument("--size", type=int, help="input side in pixels; the weights' own by default")
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--json", type=Path, help="write the results here")
+    parser.add_argument("--per-class", type=Path, help="write a CSV of every class here")
+    args = parser.parse_args(argv)
+    processes = Processes.join()
+    predictor = load_predictor(args.weights, processes.device).framed(args.size)
+    predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if not processes.leads:
+        processes.wait()
+    prepared = [matched_pictures(source, predictor, args.cache) for source in sources_of(args)]
+    if processes.leads:
+        processes.wait()  # the pictures are decoded now
+    results = [validate(predictor, pictures, processes, args.batch_size) for pictures in prepared]
+    if processes.leads:
+        preprocess: Preprocess = predictor.preprocess
+        print(f"{args.weights} at {preprocess.size} px on {predictor.device}")
+        print("\n".join(report(result, predictor.classes) for result in results))
+        if args.json:
+            outcome = {"weights": str(args.weights), "size": preprocess.size, "device": str(predictor.device)}
+            sets = [result.to_dict(predictor.classes) for result in results]
+            args.json.write_text(json.dumps(outcome | {"sets": sets}, indent=1, ensure_ascii=False) + "\n")
+        if args.per_class:
+            write_per_class(args.per_class, predictor.classes, results)
+    processes.leave()
+
+
+if __name__ == "__main__":
+    main()

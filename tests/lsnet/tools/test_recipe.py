@@ -1,0 +1,73 @@
+"""Recipes: from files and options, checked, and comparable."""
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+
+from lsnet.tools.recipe import Recipe, add_arguments, from_arguments
+
+
+def parse(*words: str) -> Recipe:
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return from_arguments(parser.parse_args(words))
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"model": "lsnet_n", "phases": [[64, 2]], "lr": 0.1, "options": {"mixer": "none"}}))
+    recipe = parse("--recipe", str(path), "--phases", "64:2,96:1", "--compile", "true")
+    assert recipe == Recipe("lsnet_n", {"mixer": "none"}, ((64, 2.0), (96, 1.0)), lr=0.1, compile=True)
+
+
+def test_a_recipe_survives_json() -> None:
+    recipe = Recipe(options={"mixer": "static"}, phases=((64, 1), (96, 2)), scale=(0.5, 1.0))
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_phases_follow_each_other() -> None:
+    recipe = Recipe(phases=((64, 2), (96, 1)))
+    assert [recipe.size(epoch) for epoch in range(3)] == [64, 64, 96]
+    with pytest.raises(ValueError, match="below 3"):
+        recipe.size(3)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("phases", ()),
+        ("phases", ((16, 1),)),
+        ("lr", 0),
+        ("distill", "some"),
+        ("decay_epochs", 99),
+        ("warmup_epochs", 11),
+        ("flip", 2),
+    ],
+)
+def test_impossible_recipes_are_refused(field: str, value: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        Recipe(**{field: value})  # type: ignore[arg-type]
+
+
+def test_a_phase_may_last_a_part_of_an_epoch() -> None:
+    recipe = Recipe(phases=((64, 1.75), (96, 0.25)))
+    assert recipe.epochs == 2
+    assert [recipe.size(epoch) for epoch in (1.5, 1.74, 1.75, 1.99)] == [64, 64, 96, 96]
+    with pytest.raises(ValueError, match="whole epochs"):
+        Recipe(phases=((64, 1.5),))
+
+
+def test_a_run_can_change_its_length_until_its_rate_falls() -> None:
+    long, short = (Recipe(phases=((64, epochs), (96, 1)), decay_epochs=2) for epochs in (9, 4))
+    assert short.begins_like(long, 3)
+    assert not short.begins_like(long, 3.1)  # 5 epochs, of which the last 2 fall
+    assert not Recipe(phases=((96, 5),), decay_epochs=2).begins_like(long, 1)
+    assert not Recipe(phases=((64, 4), (96, 1)), decay_epochs=2, lr=0.1).begins_like(long, 1)
+
+
+def test_bundled_recipes_are_recipes() -> None:
+    folder = Path(__file__).parents[3] / "assets" / "weights" / "recipes"
+    for path in folder.glob("*.json"):
+        Recipe.from_dict(json.loads(path.read_text()))

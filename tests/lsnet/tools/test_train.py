@@ -1,0 +1,173 @@
+"""Training: it learns, goes on after an interruption as if there had been none, and divides its work."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.torch
+import torch
+
+from lsnet.predictor import load_predictor
+from lsnet.tools import distill
+from lsnet.tools.data import Source
+from lsnet.tools.processes import Processes
+from lsnet.tools.recipe import Recipe
+from lsnet.tools.run_files import RunFiles
+from lsnet.tools.sets import Sets, decode
+from lsnet.tools.train import Trainer, main, train
+
+ALONE = Processes(0, 1, torch.device("cpu"))
+TINY = {"model": "lsnet_n", "options": {"mixer": "static"}, "batch_size": 8, "cache_side": 48, "eval_size": 64}
+RECIPE = Recipe(**TINY, phases=((32, 2), (64, 1)), lr=1e-3)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def sets(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Sets:
+    return decode([Source(tree)], RECIPE, tmp_path_factory.mktemp("cache"))
+
+
+def words(recipe: Recipe) -> list[str]:
+    given = recipe.to_dict()
+    return [word for key in given for word in (f"--{key.replace('_', '-')}", value_of(key, given[key]))]
+
+
+def value_of(key: str, value: object) -> str:
+    if key == "phases":
+        assert isinstance(value, list)
+        return ",".join(f"{size}:{epochs}" for size, epochs in value)
+    return json.dumps(value)
+
+
+def test_the_loss_falls_and_everything_is_written(tree: Path, tmp_path: Path) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 3], [64, 3]], "lr": 3e-3})
+    output = tmp_path / "run"
+    main(["--data", str(tree), "--cache", str(tmp_path / "cache"), "--output", str(output), *words(recipe)])
+    log = json.loads((output / "log.json").read_text())
+    assert log["log"][-1]["loss"] < 0.7 * log["log"][0]["loss"]
+    assert [row["size"] for row in log["log"]] == [32, 32, 32, 64, 64, 64]
+    with (output / "log.csv").open() as file:
+        assert [float(row["loss"]) for row in csv.DictReader(file)] == [row["loss"] for row in log["log"]]
+    predictor = load_predictor(output / "last.safetensors", "cpu")
+    assert [label.id for label in predictor.classes] == ["blue", "red"]
+    assert predictor.preprocess.size == 64
+    assert predictor.card.options["mixer"] == "static"
+    assert predictor.card.label_set["en"] == "2 everyday classes, trained for this demo"
+    training = predictor.card.training
+    assert training["recipe"] == recipe.to_dict()
+    assert training["accuracy"]["tints"]["pictures"] == 8
+    assert (output / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    "changes", [{}, {"ema_decay": 0.9, "mixup": 0.2, "options": {"mixer": "static", "drop_path_rate": 0.2}}]
+)
+def test_resuming_is_exact(
+    sets: Sets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
+) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 2]]} | changes)
+    straight = Trainer(recipe, sets, ALONE)
+    train(straight, RunFiles(tmp_path / "straight"))
+
+    interrupted, files = Trainer(recipe, sets, ALONE), RunFiles(tmp_path / "interrupted", save_minutes=0)
+    update = Trainer._update
+
+    def fail_in_the_second_epoch(self: Trainer, rows: np.ndarray, size: int) -> float:
+        if (self.epoch, self.update) == (1, 2):
+            raise KeyboardInterrupt
+        return update(self, rows, size)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_update", fail_in_the_second_epoch)
+        with pytest.raises(KeyboardInterrupt):
+            train(interrupted, files)
+    torch.rand(7)  # chance elsewhere in the process must not matter
+    resumed, state = Trainer(recipe, sets, ALONE), files.load_state(ALONE.device)
+    assert state is not None
+    resumed.load_state(state)
+    assert (resumed.epoch, resumed.update) == (1, 2)
+    train(resumed, files)
+    assert [row["loss"] for row in resumed.rows] == [row["loss"] for row in straight.rows]
+    expected = straight.result.state_dict()
+    for name, value in resumed.result.state_dict().items():
+        assert torch.equal(value, expected[name]), name
+
+
+def test_another_recipe_is_not_resumed(sets: Sets) -> None:
+    state = Trainer(RECIPE, sets, ALONE).state()
+    other = Trainer(Recipe.from_dict(RECIPE.to_dict() | {"lr": 0.5}), sets, ALONE)
+    with pytest.raises(ValueError, match="other values of lr"):
+        other.load_state(state)
+
+
+def test_the_rate_warms_up_holds_and_falls(sets: Sets) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 10]], "warmup_epochs": 1, "decay_epochs": 2})
+    trainer = Trainer(recipe, sets, ALONE)  # 4 updates an epoch
+    rates = []
+    for done in range(1, 41):
+        trainer.scheduler.step_update(trainer._schedule_position(done))
+        rates.append(trainer.optimizer.param_groups[0]["lr"])
+    assert rates[:3] == sorted(rates[:3])
+    assert rates[3:32] == [pytest.approx(1e-3)] * 29
+    # Half way down the cosine, and at its end.
+    assert rates[35] == pytest.approx((1e-3 + recipe.min_lr) / 2)
+    assert rates[39] == pytest.approx(recipe.min_lr)
+
+
+@pytest.mark.parametrize("mode", ["second", "soft", "hard"])
+def test_distillation_from_a_table(sets: Sets, tmp_path: Path, mode: str) -> None:
+    classes = 5 if mode == "second" else 2
+    table = torch.nn.functional.one_hot(torch.from_numpy(sets.labels), classes) * 4.0
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 2]], "distill": mode, "distill_weight": 0.5})
+    trainer = Trainer(recipe, sets, ALONE, table)
+    train(trainer, RunFiles(tmp_path))
+    predictor = load_predictor(tmp_path / "last.safetensors", "cpu")  # strict: nothing of the second task is left
+    assert predictor.model.config.distilled == (mode == "hard")
+    assert trainer.rows[0]["loss"] > 0
+
+
+def test_a_teacher_network_sees_the_same_crops(sets: Sets) -> None:
+    class Redness(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            red = x[:, 0].mean(dim=(1, 2)) - x[:, 2].mean(dim=(1, 2))
+            return torch.stack([-red, red], dim=1)
+
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"distill": "soft", "mixup": 0.5})
+    trainer = Trainer(recipe, sets, ALONE, distill.Teacher(Redness(), 16, (0.0,) * 3, (1.0,) * 3))
+    assert trainer._update(np.arange(8), 32) > 0
+
+
+def test_a_table_and_blended_pictures_do_not_go_together(sets: Sets) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"distill": "soft", "mixup": 0.5})
+    with pytest.raises(ValueError, match="does not fit blended pictures"):
+        Trainer(recipe, sets, ALONE, torch.zeros(32, 2))
+    with pytest.raises(ValueError, match="teacher exactly where"):
+        Trainer(recipe, sets, ALONE)
+
+
+def test_two_processes_agree_with_one(tree: Path, tmp_path: Path) -> None:
+    # Without batch norm, whose statistics are those of a process; plain SGD, which does not magnify rounding.
+    recipe = Recipe.from_dict(
+        RECIPE.to_dict()
+        | {"model": "test_vit", "options": {"img_size": 32}, "phases": [[32, 2]], "opt": "sgd", "eval_size": 32}
+    )
+    given = ["--data", str(tree), "--cache", str(tmp_path / "cache"), *words(recipe)]
+    main([*given, "--output", str(tmp_path / "one")])
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
+    subprocess.run(
+        [*launch, "lsnet.tools.train", *given, "--output", str(tmp_path / "two")],
+        check=True,
+        capture_output=True,
+        timeout=120,
+        cwd=Path(__file__).parents[3],
+        env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
+    )
+    one, two = (safetensors.torch.load_file(tmp_path / run / "last.safetensors") for run in ("one", "two"))
+    for name, value in one.items():
+        torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4, msg=name)
+    logs = [json.loads((tmp_path / run / "log.json").read_text()) for run in ("one", "two")]
+    assert logs[0]["accuracy"] == logs[1]["accuracy"]

@@ -1,0 +1,62 @@
+"""The zoo: what is planned, and a table that says what the runs' logs say."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from lsnet.tools.recipe import Recipe
+from lsnet.tools.zoo import END, START, collect, finished, mean_and_spread, plan, run_folder, write_table
+
+RECIPE = Recipe("lsnet_n", phases=((32, 2.0),)).to_dict()
+
+
+def log_run(output: Path, mixer: str, seed: int, accuracy: float, epochs: int = 2, lr: float = 1e-3) -> None:
+    folder = run_folder(output, mixer, seed)
+    folder.mkdir(parents=True)
+    rate = {"accuracy": accuracy, "low": 0.0, "high": 1.0, "pictures": 8}
+    recipe = RECIPE | {"options": {"mixer": mixer}, "seed": seed, "lr": lr}
+    record = {"epochs": epochs, "minutes": 1.5, "recipe": recipe, "accuracy": {"tints": rate}}
+    (folder / "log.json").write_text(json.dumps(record))
+
+
+def test_every_mixer_has_two_seeds_and_three_have_three() -> None:
+    runs = plan()
+    assert len(set(runs)) == len(runs) == 13
+    assert [mixer for mixer, seed in runs if seed == 0] == ["ls", "none", "static", "small", "attention"]
+    assert {mixer for mixer, seed in runs if seed == 2} == {"ls", "static", "attention"}
+
+
+def test_the_table_is_made_of_finished_runs(tmp_path: Path) -> None:
+    log_run(tmp_path, "ls", 0, 0.5)
+    log_run(tmp_path, "ls", 1, 0.7)
+    log_run(tmp_path, "none", 0, 0.25)
+    log_run(tmp_path, "static", 0, 0.9, epochs=1)
+    assert not finished(run_folder(tmp_path, "static", 0))
+    (tmp_path / "README.md").write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    write_table(collect(tmp_path), tmp_path)
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "old" not in text
+    assert "| 60.0 % (50.0 to 70.0) |" in text
+    assert "| 25.0 % (one seed) |" in text
+    assert "static" not in text
+    with (tmp_path / "zoo.csv").open() as file:
+        assert [(row["mixer"], row["seed"], row["tints accuracy"]) for row in csv.DictReader(file)] == [
+            ("ls", "0", "0.5"),
+            ("none", "0", "0.25"),
+            ("ls", "1", "0.7"),
+        ]
+
+
+def test_runs_that_differ_in_more_are_not_compared(tmp_path: Path) -> None:
+    log_run(tmp_path, "ls", 0, 0.5)
+    log_run(tmp_path, "none", 0, 0.5, lr=2e-3)
+    with pytest.raises(ValueError, match="mixer and seed only"):
+        collect(tmp_path)
+
+
+def test_mean_and_spread_by_hand() -> None:
+    assert mean_and_spread([10.0, 20.0, 60.0]) == "30.0 % (10.0 to 60.0)"
