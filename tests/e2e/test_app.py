@@ -90,6 +90,7 @@ def test_a_strangers_photo_goes_from_upload_to_kernels(
 
 def test_the_views_follow_a_pinned_pixel(visit: Visit, predictor: lsnet.Predictor) -> None:
     page = visit("?img=coffee")
+    page.wait_for_function("window.lsnetExplorer.example === 'coffee'", timeout=30_000)
     trace = trace_image(predictor, next(e for e in examples() if e.id == "coffee").path)
     x, y = 290, 155
     hover(page, x, y)
@@ -147,6 +148,18 @@ def test_another_example_and_another_resolution(visit: Visit, predictor: lsnet.P
         page.locator("#size").get_by_text("320").click()
     page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
     assert_kernels_as_computed(page, trace_image(predictor, examples()[2].path, size=320))
+
+
+def test_weights_that_cannot_be_had_leave_the_network_in_place(visit: Visit, predictor: lsnet.Predictor) -> None:
+    page = visit()
+    menu = page.locator("#model input")
+    before = menu.input_value()
+    menu.click()
+    page.get_by_role("option", name="LSNet-B ·").filter(has_text="Hugging Face").click()
+    start = entries("en")["error.weights.no_network"].split("{")[0]
+    page.locator("#problem", has_text=start).wait_for(timeout=60_000)
+    assert menu.input_value() == before
+    assert_kernels_as_computed(page, trace_image(predictor, examples()[0].path))
 
 
 def test_a_picture_from_the_webcam(visit: Visit) -> None:

@@ -146,8 +146,7 @@ class Page:
     # What answers what.
 
     def _connect(self, blocks: gr.Blocks) -> None:
-        settings: list[Block] = [self.model, self.size, self.mode]
-        outputs = self._outputs
+        settings, outputs = self._settings, self._outputs
         serial: dict[str, Any] = {
             "concurrency_id": "model",
             "api_visibility": "private",
@@ -160,13 +159,12 @@ class Page:
         for setting in (self.model, self.size, self.mode):
             setting.input(self._guarded(self._change_setting), [self.visit, *settings], outputs, **serial)
         quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
-        views = [self.visit, *self._view_outputs]
-        self.inspector.input(self._guarded(self._look_at), self.visit, views, **quick)
-        self.inspector.select(self._switch_language, self.visit, self._worded_outputs, **quick)
+        self.inspector.input(self._guarded(self._look_at), self.visit, outputs, **quick)
+        self.inspector.select(self._guarded(self._switch_language), self.visit, self._worded_outputs, **quick)
         blocks.load(
-            self._arrive,
+            self._guarded(self._arrive),
             [self.visit, self.dark],
-            [self.inspector, *self._worded_outputs],  # the model's menu is among those with words
+            [self.inspector, *self._worded_outputs],
             js="(visit) => [visit, document.body.classList.contains('dark')]",
             **quick,
         )
@@ -176,14 +174,19 @@ class Page:
         return [component for panel in self.panels for component in panel.components]
 
     @property
+    def _settings(self) -> list[Block]:
+        return [self.model, self.size, self.mode]
+
+    @property
     def _outputs(self) -> list[Block]:
         """What another analysis changes."""
-        return [self.visit, self.problem, self.notice, self.status, self.inspector, *self._view_outputs]
+        told = [self.problem, self.notice, self.status]
+        return [self.visit, *told, *self._settings, self.inspector, *self._view_outputs]
 
     @property
     def _worded_outputs(self) -> list[Block]:
-        """What another language changes."""
-        return [self.visit, self.notice, self.status, *self.localize.components, *self._view_outputs]
+        """What another language changes; the settings are among those with words."""
+        return [self.visit, self.problem, self.notice, self.status, *self.localize.components, *self._view_outputs]
 
     def _guarded(self, handler: Callable[..., dict[Block, Any]]) -> Callable[..., dict[Block, Any]]:
         """On an error, leave everything as it is and say in the visitor's language what went wrong."""
@@ -195,9 +198,16 @@ class Page:
             except Exception as error:
                 if not isinstance(error, InputError):
                     log.exception("while answering %s", handler.__name__)
-                return {self.problem: gr.update(value=wording.problem(error, texts_in(visit.language)), visible=True)}
+                sentence = wording.problem(error, texts_in(visit.language))
+                return {self.problem: gr.update(value=sentence, visible=True), **self._settings_of(visit)}
 
         return answer
+
+    def _settings_of(self, visit: Visit) -> dict[Block, Any]:
+        """Put the menus back to what is shown: a choice that failed is not in force."""
+        shown = self.explorer.find(visit.key)
+        values = (shown.source, shown.size, shown.mode) if shown else ()
+        return {setting: gr.update(value=value) for setting, value in zip(self._settings, values, strict=False)}
 
     def _bring(self, visit: Visit, picture: str | None, model: str, size: int, mode: str) -> dict[Block, Any]:
         """The visitor's own picture."""

@@ -171,3 +171,18 @@ def test_two_processes_agree_with_one(tree: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4, msg=name)
     logs = [json.loads((tmp_path / run / "log.json").read_text()) for run in ("one", "two")]
     assert logs[0]["accuracy"] == logs[1]["accuracy"]
+
+
+def test_a_run_can_begin_with_the_weights_of_another(sets: Sets, tmp_path: Path) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 2]]})
+    first = Trainer(recipe, sets, ALONE)
+    train(first, RunFiles(tmp_path / "first"), "the first command")
+    second, files = Trainer(recipe, sets, ALONE), RunFiles(tmp_path / "second")
+    second.start_from(RunFiles(tmp_path / "first"))
+    for name, value in first.student.state_dict().items():
+        assert torch.equal(second.student.state_dict()[name], value), name
+    train(second, files)
+    record = files.record()
+    assert [run["command"] for run in record["earlier"]] == ["the first command"]
+    with pytest.raises(ValueError, match="found no state"):
+        second.start_from(RunFiles(tmp_path / "nowhere"))
