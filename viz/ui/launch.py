@@ -109,5 +109,7 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
         theme=page_theme(),
         css=CSS,
         quiet=not block,
+        # Gradio asks itself for the page once and gives up after three seconds, which a busy machine may need.
+        _frontend=False,
     )
     return app
