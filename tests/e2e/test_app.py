@@ -42,9 +42,9 @@ def upload(page: Any, path: Path) -> None:
 
 
 def upload_and_wait(page: Any, path: Path) -> None:
-    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+    with page.expect_response(lambda response: "trace.lsnx" in response.url):
         upload(page, path)
-    page.wait_for_function("!document.querySelector('.lsx').dataset.busy", timeout=30_000)
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
 
 
 def assert_kernels_as_computed(page: Any, trace: ForwardTrace) -> None:
@@ -90,7 +90,7 @@ def test_a_strangers_photo_goes_from_upload_to_kernels(
 
 def test_the_views_follow_a_pinned_pixel(visit: Visit, predictor: lsnet.Predictor) -> None:
     page = visit("?img=coffee")
-    page.wait_for_function("window.lsnetExplorer.example === 'coffee'", timeout=30_000)
+    page.wait_for_function("window.lsnetExplorer.example === 'coffee'")
     trace = trace_image(predictor, next(e for e in examples() if e.id == "coffee").path)
     x, y = 290, 155
     hover(page, x, y)
@@ -101,7 +101,6 @@ def test_the_views_follow_a_pinned_pixel(visit: Visit, predictor: lsnet.Predicto
     page.wait_for_function(
         "(place) => document.querySelector('#plot-kernels')?.innerText.includes(place)",
         arg=f"row {row}, column {column}",
-        timeout=30_000,
     )
     drawn = page.evaluate(
         "() => document.querySelector('#plot-kernels .js-plotly-plot').calcdata[0][0].z.flat().filter(Number.isFinite)"
@@ -121,17 +120,17 @@ def test_bad_files_are_told_and_the_app_goes_on(
         upload(page, tmp_path / name)
         code = {"fake.png": "image.unknown_format", "cut.png": "image.truncated"}[name]
         start = entries(language)[f"error.{code}"].split("{")[0]
-        page.locator("#problem", has_text=start).wait_for(timeout=30_000)
+        page.locator("#problem", has_text=start).wait_for()
         assert not re.search(r"Traceback|/tmp|\.py", page.inner_text("body"))
         assert explorer(page, "block") == before  # what was shown is still there
     upload_and_wait(page, strangers_photo)
-    page.locator("#problem").wait_for(state="hidden", timeout=30_000)
+    page.locator("#problem").wait_for(state="hidden")
 
 
 def test_the_page_speaks_the_visitors_language(visit: Visit) -> None:
     page = visit(locale="zh-CN")
     for key in ("input.upload", "input.model", "view.attention.title", "app.privacy"):
-        page.get_by_text(entries("zh-CN")[key]).first.wait_for(timeout=30_000)
+        page.get_by_text(entries("zh-CN")[key]).first.wait_for()
     english = [text for text in entries("en").values() if len(text) > 25 and "{" not in text and text.isascii()]
     body = page.inner_text("body")
     assert [text for text in english if text in body] == []
@@ -139,12 +138,12 @@ def test_the_page_speaks_the_visitors_language(visit: Visit) -> None:
 
 def test_another_example_and_another_resolution(visit: Visit, predictor: lsnet.Predictor) -> None:
     page = visit()
-    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+    with page.expect_response(lambda response: "trace.lsnx" in response.url):
         page.locator("#examples button.thumbnail-item, #examples button.thumbnail-lg").nth(2).click()
     page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
     assert_kernels_as_computed(page, trace_image(predictor, examples()[2].path))
     page.locator("#more > button, #more button").first.click()
-    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+    with page.expect_response(lambda response: "trace.lsnx" in response.url):
         page.locator("#size").get_by_text("320").click()
     page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
     assert_kernels_as_computed(page, trace_image(predictor, examples()[2].path, size=320))
@@ -157,7 +156,7 @@ def test_weights_that_cannot_be_had_leave_the_network_in_place(visit: Visit, pre
     menu.click()
     page.get_by_role("option", name="LSNet-B ·").filter(has_text="Hugging Face").click()
     start = entries("en")["error.weights.no_network"].split("{")[0]
-    page.locator("#problem", has_text=start).wait_for(timeout=60_000)
+    page.locator("#problem", has_text=start).wait_for()
     assert menu.input_value() == before
     assert_kernels_as_computed(page, trace_image(predictor, examples()[0].path))
 
@@ -167,15 +166,15 @@ def test_a_picture_from_the_webcam(visit: Visit) -> None:
     page.locator("#more button").first.click()
     page.locator("#camera [aria-label='Capture from camera']").click()
     page.locator("#camera").get_by_text("Click to Access Webcam").click()
-    with page.expect_response(lambda response: "trace.lsnx" in response.url, timeout=60_000):
+    with page.expect_response(lambda response: "trace.lsnx" in response.url):
         page.locator("#camera [aria-label='capture photo']").click()
-    page.wait_for_function("window.lsnetExplorer.example === null", timeout=30_000)
+    page.wait_for_function("window.lsnetExplorer.example === null")
     assert page.locator("#problem").is_hidden()
 
 
 def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Predictor) -> None:
     page = visit("?img=flower&block=blocks2.3&px=210,150&view=glyphs&lang=zh-CN")
-    page.wait_for_function("window.lsnetExplorer.example === 'flower'", timeout=30_000)
+    page.wait_for_function("window.lsnetExplorer.example === 'flower'")
     assert explorer(page, "pixel") == {"x": 210, "y": 150}
     assert (explorer(page, "block"), explorer(page, "view")) == ("blocks2.3", "glyphs")
     assert explorer(page, "lang") == "zh-CN"
@@ -185,15 +184,15 @@ def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Pr
 def test_the_switch_in_the_page_changes_every_language(visit: Visit) -> None:
     page = visit()
     page.locator("[data-part='language'], .lsx-tools button").filter(has_text="简体中文").click()
-    page.get_by_role("tab", name=entries("zh-CN")["view.kernels.title"]).wait_for(timeout=30_000)
+    page.get_by_role("tab", name=entries("zh-CN")["view.kernels.title"]).wait_for()
     for key in ("input.upload", "app.privacy"):
-        page.get_by_text(entries("zh-CN")[key]).first.wait_for(timeout=30_000)
+        page.get_by_text(entries("zh-CN")[key]).first.wait_for()
 
 
 @pytest.mark.parametrize("width", [390, 1440])
 def test_nothing_is_wider_than_the_window(visit: Visit, width: int) -> None:
     page = visit(width=width)
-    page.locator("#plot-kernels .js-plotly-plot").wait_for(timeout=30_000)
+    page.locator("#plot-kernels .js-plotly-plot").wait_for()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
