@@ -114,6 +114,7 @@ def test_bad_files_are_told_and_the_app_goes_on(
     visit: Visit, tmp_path: Path, strangers_photo: Path, language: str, locale: str
 ) -> None:
     page = visit(f"?lang={language}", locale=locale)
+    page.get_by_text(entries(language)["input.upload"]).first.wait_for()
     before = explorer(page, "block")
     for name, content in (("fake.png", b"<html>not a picture</html>"), ("cut.png", strangers_photo.read_bytes()[:900])):
         (tmp_path / name).write_bytes(content)
