@@ -167,6 +167,7 @@ def test_a_picture_from_the_webcam(visit: Visit) -> None:
     page.locator("#more button").first.click()
     page.locator("#camera [aria-label='Capture from camera']").click()
     page.locator("#camera").get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('#camera video')?.readyState >= 2")  # frames are coming
     with page.expect_response(lambda response: "trace.lsnx" in response.url):
         page.locator("#camera [aria-label='capture photo']").click()
     page.wait_for_function("window.lsnetExplorer.example === null")
