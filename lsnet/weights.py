@@ -96,13 +96,7 @@ def load_model(source: str | Path) -> tuple[LSNet, WeightsCard]:
         return _from_hub(name)
     path = Path(source)
     if not path.suffix and "/" not in name:
-        known = ", ".join(HUB_REPOSITORIES)
-        raise InputError(
-            "weights.unknown",
-            f"there is no model called {name!r}; known are {known}, or give a file",
-            name=name,
-            known=known,
-        )
+        raise _unknown(name, HUB_REPOSITORIES)
     return load_file(path)
 
 
@@ -252,15 +246,16 @@ def _bundled(source: str) -> tuple[LSNet, WeightsCard]:
     return model, replace(card, source=source)
 
 
+def _unknown(name: str, known: Iterable[str]) -> InputError:
+    names = ", ".join(known)
+    message = f"there is no model called {name!r}; known are {names}, or give a file"
+    return InputError("weights.unknown", message, name=name, known=names)
+
+
 def _untrained(architecture: str) -> tuple[LSNet, WeightsCard]:
-    if architecture not in timm.list_models("lsnet_*"):
-        known = ", ".join(timm.list_models("lsnet_*"))
-        raise InputError(
-            "weights.unknown",
-            f"there is no model called {architecture!r}; known are {known}, or give a file",
-            name=architecture,
-            known=known,
-        )
+    known = timm.list_models("lsnet_*")
+    if architecture not in known:
+        raise _unknown(architecture, known)
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)  # the same untrained network everywhere
         model = create_lsnet(architecture)

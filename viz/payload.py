@@ -43,6 +43,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from viz.components import principal_components
 from viz.trace import BlockTrace, ForwardTrace
 
 MAGIC = b"LSNX"
@@ -124,7 +125,7 @@ def write_payload(path: str | os.PathLike[str], trace: ForwardTrace, picture: Im
 def principal_colours(maps: Array) -> Array:
     """The first three principal components over tokens, as colours.
 
-    Each component is turned so that its largest loading is positive, and runs from its 2nd to its 98th percentile.
+    Each component runs from its 2nd to its 98th percentile; see :func:`viz.components.principal_components`.
 
     Args:
         maps: (C, h, w).
@@ -132,22 +133,12 @@ def principal_colours(maps: Array) -> Array:
     Returns:
         (h, w, 3) uint8. Components that the maps do not have are 128.
     """
-    channels, height, width = maps.shape
-    x = maps.reshape(channels, -1).T.astype(np.float64)  # (N, C)
-    x -= x.mean(0)
-    wide = channels > len(x)
-    values, vectors = np.linalg.eigh(x @ x.T if wide else x.T @ x)
-    colours = np.full((len(x), 3), 128, np.uint8)
-    for i in range(min(3, len(values))):
-        if values[-1 - i] <= 1e-9 * values[-1] or values[-1] <= 0:
-            break
-        vector = vectors[:, -1 - i]
-        loading = x.T @ vector if wide else vector  # (C,)
-        scores = x @ loading  # (N,)
-        scores *= np.sign(loading[np.abs(loading).argmax()])
-        low, high = np.quantile(scores, (0.02, 0.98))
-        colours[:, i] = np.clip((scores - low) / ((high - low) or 1) * 255, 0, 255)
-    return colours.reshape(height, width, 3)
+    scores, explained = principal_components(maps)
+    colours = np.full(scores.shape, 128, np.uint8)
+    for i in np.flatnonzero(explained):
+        low, high = np.quantile(scores[:, i], (0.02, 0.98))
+        colours[:, i] = np.clip((scores[:, i] - low) / ((high - low) or 1) * 255, 0, 255)
+    return colours.reshape(*maps.shape[1:], 3)
 
 
 def shorten(values: Array) -> Array:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from viz.analysis.place import place_at
+from viz.components import principal_components
 from viz.results import ContextMap
 from viz.trace import ForwardTrace
 
@@ -10,8 +11,7 @@ from viz.trace import ForwardTrace
 def context_map(trace: ForwardTrace, block: str) -> ContextMap:
     """The large-kernel depthwise output of an LS block, condensed over its channels.
 
-    Principal components are those of the tokens' channel vectors, centred over the picture. Each component's sign is
-    chosen so that its largest entry in the channel basis is positive, which makes colours repeatable.
+    Principal components: see :func:`viz.components.principal_components`.
 
     Args:
         trace: a trace that holds the block's context.
@@ -25,21 +25,11 @@ def context_map(trace: ForwardTrace, block: str) -> ContextMap:
     if stored is None:
         raise ValueError(f"expected an LS block with recorded context, got {block!r}")
     context = stored.numpy()  # (C/2, h, w)
-    channels, height, width = context.shape
-    tokens = context.reshape(channels, -1).T.astype(np.float64)  # (h*w, C/2)
-    centred = tokens - tokens.mean(0)
-    _, singular, directions = np.linalg.svd(centred, full_matrices=False)
-    count = min(3, len(singular))
-    directions = directions[:count]
-    signs = np.sign(np.take_along_axis(directions, np.abs(directions).argmax(1, keepdims=True), 1))
-    scores = np.zeros((len(tokens), 3))
-    scores[:, :count] = centred @ (directions * signs).T
-    energy = np.zeros(3)
-    energy[:count] = singular[:count] ** 2
+    scores, explained = principal_components(context)
     spread = max(scores[:, 0].std(), np.finfo(np.float32).tiny)
     return ContextMap(
         place=place,
         mean=context.mean(0),
-        components=(scores / spread).reshape(height, width, 3).astype(np.float32),
-        explained=(energy / max((singular**2).sum(), np.finfo(np.float64).tiny)).astype(np.float32),
+        components=(scores / spread).reshape(*context.shape[1:], 3).astype(np.float32),
+        explained=explained.astype(np.float32),
     )

@@ -50,10 +50,10 @@ def fill(
     view, trace = panel.view, analysis.trace
     shown = view.block_for(trace, block)
     if shown is None:
-        return [gr.update(value=say("view.none"), visible=True), *[gr.update(visible=False)] * 3]
+        return _remark_alone(say("view.none"))
     token = trace.geometry.pixel_to_token(*pixel, trace.blocks[shown])
     if token is None:
-        return [gr.update(value=say("explore.cropped"), visible=True), *[gr.update(visible=False)] * 3]
+        return _remark_alone(say("explore.cropped"))
     result = view.analyse(trace, shown, token)
     numbers = folder / f"{view.name}.npz"
     np.savez_compressed(numbers, allow_pickle=False, **result.arrays())
@@ -66,3 +66,8 @@ def fill(
             visible=True,
         ),
     ]
+
+
+def _remark_alone(sentence: str) -> list[Any]:
+    """Updates that say why there is nothing to show."""
+    return [gr.update(value=sentence, visible=True), *[gr.update(visible=False)] * 3]

@@ -16,7 +16,7 @@ import torch
 from lsnet import InputError, Predictor, load_predictor
 from lsnet.preprocess import MIN_SIDE, FrameMode
 from lsnet.registry import HUB_REPOSITORIES
-from lsnet.weights import DEFAULT_BUNDLED, bundled_names, known_sources
+from lsnet.weights import known_sources
 from viz.capture import trace_image
 from viz.examples import Example
 from viz.images import load_picture
@@ -120,7 +120,7 @@ class Explorer:
     def _public_name(source: str, predictor: Predictor) -> str:
         """A source as visitors may know it: never a path on this machine."""
         if source == "bundled":
-            return f"bundled/{DEFAULT_BUNDLED}" if bundled_names() else f"untrained/{DEFAULT_BUNDLED}"
+            return predictor.card.source  # which default that was
         named = source in HUB_REPOSITORIES or source.startswith(("bundled/", "untrained/"))
         return source if named else f"file/{predictor.card.source}"
 
