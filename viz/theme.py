@@ -49,6 +49,27 @@ CYCLIC: Scale = [
 # Stages 1 to 4: Paul Tol's "bright" set.
 STAGE_COLOURS: list[str] = ["#4477aa", "#228833", "#b89a1e", "#aa3377"]
 
+# Kinds without an order: colours of Paul Tol's sets. Under normal vision and each of the three colour blindnesses, any
+# two of the first eight are at least 19 apart in CIELAB, any two of all sixteen at least 10.
+QUALITATIVE: list[str] = [
+    "#0077bb",
+    "#eecc66",
+    "#cc3311",
+    "#66ccee",
+    "#994455",
+    "#aaaa00",
+    "#ee8866",
+    "#dddddd",
+    "#44aa99",
+    "#228833",
+    "#ee3377",
+    "#6699cc",
+    "#ffaabb",
+    "#aa3377",
+    "#aa4499",
+    "#bbcc33",
+]
+
 # What a block mixes tokens with.
 KIND_COLOURS: dict[str, str] = {"dw": "#8b95a5", "ls": "#5566d6", "msa": "#b45fb8", "none": "#c4c9d1"}
 

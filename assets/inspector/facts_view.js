@@ -13,10 +13,13 @@ export function makeFactsView(app) {
     const { header } = state.trace;
     const own = texts.say("ownPicture");
     part("fact-picture").textContent = header.title[texts.lang] ?? header.title.en ?? own;
+    const set = header.labelSet[texts.lang] ?? header.labelSet[texts.lang.slice(0, 2)] ?? header.labelSet.en;
+    part("fact-classes").textContent = texts.say("classes", { set });
     part("fact-model").textContent = header.weights;
     const milliseconds = Math.round(1000 * header.seconds);
     const run = { device: header.device, ms: milliseconds, size: header.frame.size.join("×") };
-    part("fact-run").textContent = texts.say("ran", run);
+    const rate = state.live ? ` · ${texts.say("live", { rate: number(state.live, 1) })}` : "";
+    part("fact-run").textContent = texts.say("ran", run) + rate;
     const alt = header.alt[texts.lang] ?? header.alt.en ?? own;
     part("picture-upper").setAttribute("aria-label", `${texts.say("picture.label")} ${alt}`);
     part("top").replaceChildren(...header.topk.map(classItem));
@@ -68,7 +71,7 @@ export function makeFactsView(app) {
 
   return {
     draw(changed) {
-      if (any(changed, "trace", "lang")) showFacts();
+      if (any(changed, "trace", "lang", "live")) showFacts();
       if (any(changed, "block", "trace", "lang", "colouring", "scope", "group")) showControls();
     },
     showLegend(legend) {

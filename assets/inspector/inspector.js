@@ -5,6 +5,7 @@ import { makeCompareView } from "./compare_view.js";
 import { any } from "./drawing.js";
 import { makeEquationView } from "./equation_view.js";
 import { makeFactsView } from "./facts_view.js";
+import { makeFrameCounter } from "./frame_counter.js";
 import { clampToCrop, pixelToToken } from "./geometry.js";
 import { makeKernelWall } from "./kernel_wall.js";
 import { listenToKeys } from "./keyboard.js";
@@ -32,6 +33,9 @@ export function startInspector({ element, props, watch, trigger }) {
   let stopTravelling = null;
   const arrival = readAddress(location.search);
   let loading = 0;
+  let following = false; // a camera's frame is being fetched
+  let another = false; // a later one has come meanwhile
+  const frames = makeFrameCounter();
   let waiting = new Set(); // what has changed since the last drawing
 
   app.neutral = (name) => app.theme[state.theme][name];
@@ -39,7 +43,7 @@ export function startInspector({ element, props, watch, trigger }) {
   app.similarityToken = () => (state.pins.length ? tokenOf(state.pins[0]) : state.token);
   app.nearestBlock = (suits) => {
     const distance = (block) => Math.abs(block.index - state.block.index) + (block.index < state.block.index ? 0.5 : 0);
-    return state.trace.blocks.filter(suits).sort((a, b) => distance(a) - distance(b))[0] ?? null;
+    return state.trace.blocks.filter(suits).toSorted((a, b) => distance(a) - distance(b))[0] ?? null;
   };
   app.point = point;
   app.goTo = goTo;
@@ -100,8 +104,13 @@ export function startInspector({ element, props, watch, trigger }) {
   // What is shown
 
   async function load() {
-    const file = props.value?.file;
+    const { file, live = false } = props.value ?? {};
     if (!file?.url) return;
+    if (live && following) {
+      another = true; // on a slow machine every frame would otherwise be overtaken before it is shown
+      return;
+    }
+    following = live;
     const turn = ++loading;
     root.dataset.busy = "true";
     try {
@@ -110,13 +119,21 @@ export function startInspector({ element, props, watch, trigger }) {
       const trace = readPayload(await response.arrayBuffer());
       const bitmap = await createImageBitmap(trace.picture);
       if (turn !== loading) return; // a newer picture is on its way
-      show(trace, bitmap);
+      const rate = live ? frames.rate(performance.now()) : null;
+      if (live && state.live !== null) showFrame(trace, bitmap);
+      else show(trace, bitmap);
+      state.set({ live: rate });
       message(null);
     } catch (error) {
-      if (turn === loading) message("error.load");
+      if (turn === loading && !live) message("error.load"); // a frame that is missed is followed by others
       console.warn(error);
     } finally {
       if (turn === loading) delete root.dataset.busy;
+      following = false;
+      if (another) {
+        another = false;
+        load();
+      }
     }
   }
 
@@ -136,6 +153,17 @@ export function startInspector({ element, props, watch, trigger }) {
     state.set({ token: tokenOf(pixel) });
     state.touch("trace");
     travel(px !== null);
+    state.flush();
+  }
+
+  /** The camera's next frame: same size, same place, other kernels. */
+  function showFrame(trace, bitmap) {
+    const block = trace.blocks[state.block.index] ?? trace.blocks[0];
+    const pixel = clampToCrop(trace.header.frame, state.pixel.x, state.pixel.y);
+    state.trace = trace; // before the rest, which is computed with it
+    state.set({ bitmap, block, pixel });
+    state.set({ token: tokenOf(pixel) });
+    state.touch("trace");
     state.flush();
   }
 
@@ -244,12 +272,12 @@ export function startInspector({ element, props, watch, trigger }) {
     app.part("language").lang = other;
   }
 
-  function present(present) {
-    root.classList.toggle("lsx-presenting", present);
-    app.part("present").setAttribute("aria-pressed", String(present));
-    if (present) root.requestFullscreen?.().catch(() => {});
+  function present(on) {
+    root.classList.toggle("lsx-presenting", on);
+    app.part("present").setAttribute("aria-pressed", String(on));
+    if (on) root.requestFullscreen?.().catch(() => {});
     else if (document.fullscreenElement === root) document.exitFullscreen();
-    state.set({ present });
+    state.set({ present: on });
     state.touch("size");
     app.part("picture-upper").focus({ preventScroll: true });
   }
@@ -320,6 +348,7 @@ export function startInspector({ element, props, watch, trigger }) {
       group: 0,
       slot: 0,
       head: null,
+      live: null, // frames a second while a camera is followed
       pins: [],
       order: "index",
       colouring: "none",

@@ -21,6 +21,7 @@ export function publishState(app) {
     lang: () => texts.lang,
     view: () => state.colouring,
     drawMs: () => state.drawMs,
+    live: () => state.live,
     /** In picture pixels: edges of what the model sees, of the token's cell and of the two windows. */
     boxes: () => {
       const { block, token } = state;

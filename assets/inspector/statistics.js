@@ -105,7 +105,7 @@ export function sortedGroups(block, token, order) {
   const groups = Array.from({ length: block.groups }, (_, group) => group);
   if (order === "index") return groups;
   const size = order === "strength" ? kernelStrengths(block, token) : kernelDistances(block, token);
-  return groups.sort((a, b) => size[b] - size[a] || a - b);
+  return groups.toSorted((a, b) => size[b] - size[a] || a - b);
 }
 
 /** Cosine between two vectors of the same length; 0 where one of them is zero. */
@@ -226,7 +226,7 @@ export function principalScores(at, n, size, count, rounds = 16) {
   const found = Math.min(count, size);
   // A fixed, irregular start: the same picture always gets the same colours.
   let basis = Array.from({ length: found }, (_, k) =>
-    Float64Array.from({ length: size }, (_, i) => Math.sin((i + 1) * (k + 1) * 12.9898 + k)),
+    Float64Array.from({ length: size }, (__, i) => Math.sin((i + 1) * (k + 1) * 12.9898 + k)),
   );
   let scores = [];
   for (let round = 0; round <= rounds; round++) {
@@ -279,7 +279,7 @@ function gather(centred, scores, n, size) {
 function componentColours(scores, n) {
   const colours = new Uint8Array(3 * n).fill(128);
   scores.forEach((score, k) => {
-    const sorted = Float64Array.from(score).sort();
+    const sorted = Float64Array.from(score).toSorted();
     const low = sorted[Math.floor(0.02 * (n - 1))];
     const high = sorted[Math.ceil(0.98 * (n - 1))];
     if (!(high - low > 1e-9)) return;

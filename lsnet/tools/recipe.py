@@ -120,10 +120,10 @@ class Recipe:
 
     def begins_like(self, other: "Recipe", epochs: float) -> bool:
         """Whether the first ``epochs`` epochs of both recipes are the same."""
-        if replace(self, phases=other.phases) != other:
-            return False
-        if self.phases == other.phases:
+        if self == other:
             return True
+        if replace(self, phases=other.phases, decay_epochs=other.decay_epochs) != other:
+            return False
         held = all(epochs <= recipe.epochs - recipe.cosine_epochs for recipe in (self, other))
         return held and self._phases_until(epochs) == other._phases_until(epochs)
 

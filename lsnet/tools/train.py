@@ -186,15 +186,16 @@ class Trainer:
     def _loss(self, outputs: Any, labels: Tensor, teacher: Tensor | None) -> Tensor:
         recipe = self.recipe
         if teacher is None:
-            return self.label_loss(outputs, labels)
-        if recipe.distill == "hard":
-            return distill.hard_loss(self.label_loss(outputs[0], labels), outputs[1], teacher)
-        if recipe.distill == "second":
-            second = distill.soft_loss(outputs[1].float(), teacher, recipe.temperature)
-            return self.label_loss(outputs[0], labels) + recipe.distill_weight * second
+            return self.label_loss(outputs.float(), labels)
+        if recipe.distill in ("hard", "second"):
+            own, other = (output.float() for output in outputs)
+            if recipe.distill == "hard":
+                return distill.hard_loss(self.label_loss(own, labels), other, teacher)
+            second = distill.soft_loss(other, teacher, recipe.temperature)
+            return self.label_loss(own, labels) + recipe.distill_weight * second
         soft = distill.soft_loss(outputs.float(), teacher, recipe.temperature)
         share = recipe.distill_weight
-        return (1 - share) * self.label_loss(outputs, labels) + share * soft
+        return (1 - share) * self.label_loss(outputs.float(), labels) + share * soft
 
     def _ask_teacher(self, pixels: Tensor, rows: np.ndarray[Any, np.dtype[np.int64]]) -> Tensor | None:
         if isinstance(self.teacher, Tensor):
@@ -339,7 +340,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         trainer.load_state(state)
         log.info("resumed after %d epochs and %d updates", trainer.epoch, trainer.update)
     words = [Path(word).name if Path(word).is_absolute() else word for word in argv or sys.argv[1:]]
-    train(trainer, files, shlex.join(["python", "-m", "lsnet.tools.train", *words]), args.eval_limit)
+    launcher = "python" if processes.count == 1 else f"torchrun --nproc-per-node {processes.count}"
+    train(trainer, files, shlex.join([*launcher.split(), "-m", "lsnet.tools.train", *words]), args.eval_limit)
     processes.leave()
 
 

@@ -5,7 +5,7 @@ import csv
 import json
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from lsnet.tools.data import Pictures, Source, held_out_pictures
 from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
 from lsnet.tools.sets import add_set_arguments, sources_of
+from lsnet.tools.timing import Throughput, machine, throughput
 
 
 @dataclass(frozen=True)
@@ -131,6 +132,15 @@ def report(result: Validation, classes: Sequence[Label]) -> str:
     return "\n".join(lines)
 
 
+def table_speed(predictor: Predictor, processes: Processes, budget: Sequence[float]) -> Throughput | None:
+    """Table 1's pictures a second, measured by the first process while the others wait; None in those."""
+    warm_up, seconds = budget
+    size = predictor.preprocess.size
+    speed = throughput(predictor.model, size, warm_up, seconds) if processes.leads else None
+    processes.wait()
+    return speed
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Evaluate weights on the held-out pictures of folders or tars."""
     parser = argparse.ArgumentParser("python -m lsnet.tools.validate", description=main.__doc__)
@@ -140,9 +150,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=64)
     parser.add_argument("--json", type=Path, help="write the results here")
     parser.add_argument("--per-class", type=Path, help="write a CSV of every class here")
+    parser.add_argument(
+        "--throughput",
+        choices=("paper",),
+        help="also time random pictures in large batches, as for the paper's table 1",
+    )
+    parser.add_argument("--throughput-seconds", type=float, nargs=2, default=(5.0, 10.0), metavar=("WARM_UP", "TIMED"))
     args = parser.parse_args(argv)
     processes = Processes.join()
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
+    speed = table_speed(predictor, processes, args.throughput_seconds) if args.throughput else None
     predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if not processes.leads:
         processes.wait()
@@ -153,9 +170,17 @@ def main(argv: Sequence[str] | None = None) -> None:
     if processes.leads:
         preprocess: Preprocess = predictor.preprocess
         print(f"{args.weights} at {preprocess.size} px on {predictor.device}")
+        if speed is not None:
+            print(f"{speed.pictures_per_second:.0f} pictures a second in batches of {speed.batch_size}, norms folded")
         print("\n".join(report(result, predictor.classes) for result in results))
         if args.json:
-            outcome = {"weights": str(args.weights), "size": preprocess.size, "device": str(predictor.device)}
+            outcome: dict[str, Any] = {
+                "weights": str(args.weights),
+                "size": preprocess.size,
+                "device": str(predictor.device),
+            }
+            if speed is not None:
+                outcome["throughput"] = asdict(speed) | {"machine": machine()}
             sets = [result.to_dict(predictor.classes) for result in results]
             args.json.write_text(json.dumps(outcome | {"sets": sets}, indent=1, ensure_ascii=False) + "\n")
         if args.per_class:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -39,17 +40,22 @@ def browser() -> Iterator[Any]:
 
 @pytest.fixture(scope="session")
 def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """``python app.py`` in a process of its own, with a small untrained network."""
+    """The app with a small untrained network."""
+    with serving(tmp_path_factory.mktemp("app") / "log", MODEL, "--device", "cpu", "--threads", "1") as url:
+        yield url
+
+
+@contextmanager
+def serving(log: Path, model: str, *options: str) -> Iterator[str]:
+    """``python app.py`` in a process of its own; yields its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    log = tmp_path_factory.mktemp("app") / "log"
-    command = [sys.executable, "app.py", "--port", str(port), "--model", MODEL, "--device", "cpu", "--threads", "1"]
+    command = [sys.executable, "app.py", "--port", str(port), "--model", model, *options]
     with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process:
-        url = f"http://127.0.0.1:{port}/"
         try:
             _wait_for(port, process, log)
-            yield url
+            yield f"http://127.0.0.1:{port}/"
         finally:
             process.terminate()
 

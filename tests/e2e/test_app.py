@@ -174,6 +174,27 @@ def test_a_picture_from_the_webcam(visit: Visit) -> None:
     assert page.locator("#problem").is_hidden()
 
 
+def test_kernels_follow_a_live_camera_at_the_place_that_was_pinned(visit: Visit) -> None:
+    page = visit(permissions=["camera"])
+    page.locator("#more button").first.click()
+    page.locator("#live").get_by_text("Click to Access Webcam").click()
+    page.wait_for_function("document.querySelector('#live video')?.readyState >= 2")
+    page.locator("#live [aria-label='capture photo']").click()
+    page.wait_for_function("window.lsnetExplorer.live > 0")  # a second frame has come, and the rate is known
+    x, y = (explorer(page, "pixel")[axis] + 40 for axis in "xy")
+    hover(page, x, y)
+    page.mouse.down()
+    page.mouse.up()
+    pinned, before = explorer(page, "pins"), page.evaluate("Array.from(window.lsnetExplorer.kernel(0))")
+    assert len(pinned) == 1
+    page.wait_for_function(
+        "(before) => Array.from(window.lsnetExplorer.kernel(0)).some((weight, tap) => weight !== before[tap])",
+        arg=before,
+    )  # the camera's test picture moves, and so do its kernels
+    assert explorer(page, "pins") == pinned
+    assert page.locator("[data-part='fact-run']").inner_text().endswith("pictures a second")
+
+
 def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Predictor) -> None:
     page = visit("?img=flower&block=blocks2.3&px=210,150&view=glyphs&lang=zh-CN")
     page.wait_for_function("window.lsnetExplorer.example === 'flower'")

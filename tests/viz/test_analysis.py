@@ -10,9 +10,9 @@ from PIL import Image
 import lsnet
 from lsnet.preprocess import Preprocess
 from viz.analysis.attention import attention_at
-from viz.analysis.context import context_map
 from viz.analysis.kernels import kernels_at
 from viz.capture import trace_image
+from viz.components import principal_components
 from viz.images import Geometry
 from viz.trace import BlockTrace, ForwardTrace
 
@@ -56,35 +56,30 @@ def test_static_share_is_the_best_any_single_kernel_can_do() -> None:
         assert share(mean + 0.1 * torch.randn(9, generator=generator)) < share(mean)
 
 
-def test_context_by_hand() -> None:
+def test_components_by_hand() -> None:
     """Two channels that move together have one component, which explains everything."""
-    ramp = torch.arange(6.0).reshape(2, 3)
-    result = context_map(made_trace(context=torch.stack([ramp, 2 * ramp])), "b")
-    np.testing.assert_allclose(result.mean, 1.5 * ramp.numpy())
-    np.testing.assert_allclose(result.explained, [1, 0, 0], atol=1e-6)
-    scores = result.components[..., 0]
-    assert scores.std() == pytest.approx(1, rel=1e-5)
-    np.testing.assert_allclose(np.diff(scores.ravel()), np.full(5, scores[0, 1] - scores[0, 0]), rtol=1e-4)
-    assert scores[1, 2] > scores[0, 0]  # the sign convention: the largest channel weight is positive
+    ramp = np.arange(6.0).reshape(2, 3)
+    scores, explained = principal_components(np.stack([ramp, 2 * ramp]))
+    np.testing.assert_allclose(explained, [1, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(scores[:, 0], np.sqrt(5) * (ramp.ravel() - 2.5))  # the largest loading is positive
+    assert not scores[:, 1:].any()
 
 
-def test_context_components_agree_with_an_eigendecomposition(
-    tiny_predictor: lsnet.Predictor, photo: Image.Image
-) -> None:
-    trace = trace_image(tiny_predictor, photo, blocks=["blocks1.1"])
-    result = context_map(trace, "blocks1.1")
-    tokens = trace.blocks["blocks1.1"].context.flatten(1).double()
-    eigenvalues = torch.linalg.eigvalsh(torch.cov(tokens, correction=0)).flip(0)
-    np.testing.assert_allclose(result.explained, (eigenvalues / eigenvalues.sum())[:3].numpy(), rtol=1e-4)
-    spread = result.components.reshape(-1, 3).astype(np.float64)
-    correlation = np.corrcoef(spread.T)
-    np.testing.assert_allclose(correlation, np.eye(3), atol=1e-4)
+@pytest.mark.parametrize("channels", [4, 40])
+def test_components_agree_with_a_singular_value_decomposition(channels: int) -> None:
+    """More tokens than channels, and the other way round."""
+    maps = np.random.default_rng(0).normal(size=(channels, 5, 4))
+    scores, explained = principal_components(maps)
+    x = maps.reshape(channels, 20).T
+    u, s, _ = np.linalg.svd(x - x.mean(0), full_matrices=False)
+    np.testing.assert_allclose(np.abs(scores), np.abs(u[:, :3] * s[:3]), atol=1e-9)
+    np.testing.assert_allclose(explained, s[:3] ** 2 / (s**2).sum(), rtol=1e-9)
 
 
-def test_a_constant_context_divides_by_nothing() -> None:
-    result = context_map(made_trace(context=torch.ones(4, 2, 3)), "b")
-    assert np.isfinite(result.components).all()
-    assert result.explained.tolist() == [0, 0, 0]
+def test_constant_maps_have_no_components() -> None:
+    scores, explained = principal_components(np.ones((4, 2, 3)))
+    assert not scores.any()
+    assert explained.tolist() == [0, 0, 0]
 
 
 def test_attention_by_hand() -> None:
@@ -112,7 +107,6 @@ def test_analyses_leave_the_trace_alone(tiny_predictor: lsnet.Predictor, photo: 
     trace = trace_image(tiny_predictor, photo, size=96)
     before = {(b.name, n): t.clone() for b in trace.blocks.values() for n, t in b.tensors().items()}
     kernels_at(trace, "blocks1.1", (0, 0))
-    context_map(trace, "blocks1.1")
     attention_at(trace, "blocks4.3", (0, 0))
     for (name, tensor), value in before.items():
         assert torch.equal(getattr(trace.blocks[name], tensor), value)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,9 +14,13 @@ import lsnet
 from viz import theme
 from viz.capture import trace_image
 from viz.examples import EXAMPLES_DIR
+from viz.images import load_picture
+from viz.results import Result
+from viz.subject import Subject
 from viz.texts import LANGUAGES, entries, texts_in
 from viz.trace import ForwardTrace
 from viz.views import VIEWS, View
+from viz.views.settings import checked
 
 
 @pytest.fixture(scope="module")
@@ -23,23 +28,38 @@ def trace(tiny_predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
     return trace_image(tiny_predictor, photo, size=160)
 
 
-def shown_block(view: View, trace: ForwardTrace) -> str:
-    block = view.block_for(trace, "blocks1.1")
+@pytest.fixture(scope="module")
+def subject(tiny_predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace) -> Subject:
+    return Subject(tiny_predictor.framed(160), photo, trace, "blocks1.1", (1, 1))
+
+
+def at_home(view: View, subject: Subject) -> Subject:
+    """The subject at the nearest block that the view looks into."""
+    block = view.block_for(subject.trace, subject.block)
     assert block is not None
-    return block
+    return replace(subject, block=block)
+
+
+def analysed(view: View, subject: Subject) -> Result:
+    """The result with default settings."""
+    return view.result(subject, checked(view.settings, {}, view.name, subject, texts_in("en")))
+
+
+def named(name: str) -> View:
+    return next(view for view in VIEWS if view.name == name)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 @pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("dark", [False, True])
-def test_every_view_draws(view: View, trace: ForwardTrace, language: str, dark: bool) -> None:
-    block = shown_block(view, trace)
-    result = view.analyse(trace, block, (1, 1))
+def test_every_view_draws(view: View, subject: Subject, language: str, dark: bool) -> None:
+    home = at_home(view, subject)
+    result = analysed(view, home)
     figure = view.draw(result, texts_in(language), dark)
     assert isinstance(figure, go.Figure)
     written = json.loads(figure.to_json())
     captions = " ".join(annotation["text"] for annotation in written["layout"]["annotations"])
-    assert block in captions
+    assert home.block in captions
     assert "untrained" in captions
     assert {f"view.{view.name}.title", f"view.{view.name}.explain"} <= set(entries(language))
     arrays = result.arrays()
@@ -51,9 +71,9 @@ def heatmaps(figure: go.Figure) -> list[go.Heatmap]:
     return [drawn for drawn in figure.data if isinstance(drawn, go.Heatmap)]
 
 
-def test_the_kernel_wall_shows_every_kernel_on_one_signed_range(trace: ForwardTrace) -> None:
-    view = next(view for view in VIEWS if view.name == "kernels")
-    result = view.analyse(trace, "blocks2.3", (3, 2))
+def test_the_kernel_wall_shows_every_kernel_on_one_signed_range(trace: ForwardTrace, subject: Subject) -> None:
+    view = named("kernels")
+    result = analysed(view, replace(subject, block="blocks2.3", token=(3, 2)))
     (wall,) = heatmaps(view.draw(result, texts_in("en"), False))
     z = np.asarray(wall.z, dtype=np.float32)
     drawn = z[np.isfinite(z)]
@@ -64,9 +84,9 @@ def test_the_kernel_wall_shows_every_kernel_on_one_signed_range(trace: ForwardTr
     assert [tuple(stop) for stop in wall.colorscale] == theme.DIVERGING
 
 
-def test_attention_maps_share_one_range_from_zero(trace: ForwardTrace) -> None:
-    view = next(view for view in VIEWS if view.name == "attention")
-    result = view.analyse(trace, "blocks4.3", (0, 2))
+def test_attention_maps_share_one_range_from_zero(trace: ForwardTrace, subject: Subject) -> None:
+    view = named("attention")
+    result = analysed(view, replace(subject, block="blocks4.3", token=(0, 2)))
     figure = view.draw(result, texts_in("en"), False)
     maps = heatmaps(figure)
     assert len(maps) == 4 + 1
@@ -76,29 +96,33 @@ def test_attention_maps_share_one_range_from_zero(trace: ForwardTrace) -> None:
     np.testing.assert_array_equal(np.asarray(maps[2].z), row)
 
 
-def test_context_is_centred_on_zero(trace: ForwardTrace) -> None:
-    view = next(view for view in VIEWS if view.name == "context")
-    (drawn,) = heatmaps(view.draw(view.analyse(trace, "blocks1.1", (0, 0)), texts_in("en"), False))
-    np.testing.assert_allclose(drawn.z, trace.blocks["blocks1.1"].context.mean(0).numpy(), rtol=1e-5, atol=1e-6)
-    assert drawn.zmax == -drawn.zmin
+def test_the_steps_of_perception_are_centred_on_zero(trace: ForwardTrace, subject: Subject) -> None:
+    view = named("large_field")
+    result = view.result(subject, checked(view.settings, {"show": "steps"}, view.name, subject, texts_in("en")))
+    maps = heatmaps(view.draw(result, texts_in("en"), False))
+    context = trace.blocks["blocks1.1"].context.mean(0).numpy()
+    np.testing.assert_allclose(np.asarray(maps[2].z), context, rtol=1e-5, atol=1e-6)
+    assert all(drawn.zmax == -drawn.zmin for drawn in maps)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_the_nearest_block_of_the_views_kind(view: View, trace: ForwardTrace) -> None:
     chosen = view.block_for(trace, "blocks3.2")
-    expected = {"ls": "blocks3.3", "msa": "blocks4.3"}[view.kind]
-    assert chosen == expected
-    assert view.block_for(trace, expected) == expected
+    nearest = {("ls",): "blocks3.3", ("msa",): "blocks4.3", ("ls", "msa"): "blocks3.3"}
+    assert chosen == nearest.get(view.kinds, "blocks3.2")
+    assert view.block_for(trace, chosen) == chosen
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_the_python_lines_reproduce_the_numbers(view: View, monkeypatch: pytest.MonkeyPatch) -> None:
     picture = EXAMPLES_DIR / "coffee.jpg"
     source = "untrained/lsnet_n"
-    trace = trace_image(lsnet.load_predictor(source), picture, size=96, mode="whole")
-    block = shown_block(view, trace)
-    expected = view.analyse(trace, block, (1, 0)).arrays()
-    lines = view.python_lines(source, str(picture), 96, "whole", block, (1, 0))
+    predictor, loaded = lsnet.load_predictor(source).framed(96, "whole"), load_picture(picture)
+    trace = trace_image(predictor, loaded)
+    subject = at_home(view, Subject(predictor, loaded, trace, "blocks1.1", (1, 0)))
+    values = checked(view.settings, {}, view.name, subject, texts_in("en"))
+    expected = view.result(subject, values).arrays()
+    lines = view.python_lines(source, str(picture), 96, "whole", subject.block, (1, 0), values)
     scope: dict[str, object] = {}
     with contextlib.redirect_stdout(io.StringIO()):
         exec(lines, scope)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from viz.analysis.place import place_at
-from viz.results import TokenKernels
+from viz.results.kernels import TokenKernels
 from viz.trace import ForwardTrace
 
 

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 
 from viz import theme
 from viz.figures.style import bare_axes, titled
-from viz.results import TokenKernels
+from viz.results.kernels import TokenKernels
 from viz.texts import Texts
 
 

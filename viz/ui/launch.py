@@ -36,6 +36,11 @@ CSS = f"""
 #examples .thumbnail-lg {{ height: 68px; aspect-ratio: auto; }}
 #views-lead {{ margin-top: 1.5rem; }}
 #status, .small, .explain {{ font-size: 0.88rem; opacity: 0.85; }}
+#views .settings {{ align-items: end; gap: 0.6rem 1rem; }}
+#views .settings > * {{ flex: 0 1 auto; }}
+#views .busy {{ align-items: center; min-height: 0; gap: 0.8rem; }}
+#views .homes > * {{ flex: 0 0 auto; min-width: 8rem; }}
+#views .remark {{ font-size: 0.9rem; }}
 footer {{ opacity: 0.6; }}
 """
 

@@ -3,11 +3,12 @@
 import functools
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
+from PIL import Image
 
 from lsnet import InputError
 from viz.examples import Example, examples
@@ -15,30 +16,14 @@ from viz.texts import LANGUAGES, Texts, entries, texts_in
 from viz.ui import wording
 from viz.ui.inspector import inspector_html, inspector_value
 from viz.ui.localize import Localizer
-from viz.ui.panel import Panel, build_panel, fill
 from viz.ui.service import SIZES, Explorer
-from viz.views import VIEWS
+from viz.ui.tabs import ViewTabs
+from viz.ui.visit import Visit
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Visit:
-    """What one visitor has chosen; kept in gradio's session state, without any tensor.
-
-    Attributes:
-        key: of the analysis that is shown.
-        block: name of the block that the views show.
-        pixel: (x, y) of the place that they show, in pixels of the original picture.
-        language: one of :data:`viz.texts.LANGUAGES`.
-        dark: whether the page is dark.
-    """
-
-    key: str
-    block: str
-    pixel: tuple[int, int]
-    language: str = "en"
-    dark: bool = False
+CAMERAS = 2  # that may stream at the same time
+CAMERA_SECONDS = 120  # that one may stream for
 
 
 class Page:
@@ -66,8 +51,7 @@ class Page:
                 {language: entries(language) for language in LANGUAGES}, self._inspector_value(self.opening)
             )
             self.localize(gr.Markdown(say("views.lead"), elem_id="views-lead"), value="views.lead")
-            with gr.Tabs():
-                self.panels: list[Panel] = [build_panel(view, self.localize, say) for view in VIEWS]
+            self.tabs = ViewTabs(self.explorer, self.localize, say)
             for key in ("app.privacy", "app.source"):
                 self.localize(gr.Markdown(say(key), elem_classes="small"), value=key)
             self._connect(blocks)
@@ -129,6 +113,18 @@ class Page:
                 ),
                 label="input.camera",
             )
+            self.live = self.localize(
+                gr.Image(
+                    type="pil",
+                    sources=["webcam"],
+                    streaming=True,
+                    webcam_options=gr.WebcamOptions(mirror=False),  # what is shown is what was seen
+                    label=say("input.live"),
+                    height=240,
+                    elem_id="live",
+                ),
+                label="input.live",
+            )
             with gr.Column():
                 self.size = self.localize(
                     gr.Radio(list(SIZES), value=SIZES[0], label=say("input.size"), elem_id="size"), label="input.size"
@@ -153,25 +149,41 @@ class Page:
             "show_progress": "minimal",
             "show_progress_on": [self.inspector],
         }
-        for trigger, picture in ((self.upload.upload, self.upload), (self.camera.input, self.camera)):
+        changes = [
             trigger(self._guarded(self._bring), [self.visit, picture, *settings], outputs, **serial)
-        self.examples.select(self._guarded(self._choose_example), [self.visit, *settings], outputs, **serial)
+            for trigger, picture in ((self.upload.upload, self.upload), (self.camera.input, self.camera))
+        ]
+        changes.append(
+            self.examples.select(self._guarded(self._choose_example), [self.visit, *settings], outputs, **serial)
+        )
         for setting in (self.model, self.size, self.mode):
-            setting.input(self._guarded(self._change_setting), [self.visit, *settings], outputs, **serial)
+            changed = setting.input(self._guarded(self._change_setting), [self.visit, *settings], outputs, **serial)
+            changes.append(changed)
+        # A stream holds its place in the queue for as long as it runs, so it must not be the models' only one.
+        self.live.stream(
+            self._guarded(self._follow_camera),
+            [self.visit, self.live, *settings],
+            [self.visit, self.problem, *settings, self.inspector],
+            stream_every=0.1,
+            time_limit=CAMERA_SECONDS,
+            concurrency_limit=CAMERAS,
+            api_visibility="private",
+            show_progress="hidden",
+        )
         quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
-        self.inspector.input(self._guarded(self._look_at), self.visit, outputs, **quick)
-        self.inspector.select(self._guarded(self._switch_language), self.visit, self._worded_outputs, **quick)
-        blocks.load(
+        told = [self.visit, self.problem, *settings]
+        changes.append(self.inspector.input(self._guarded(self._look_at), self.visit, told, **quick))
+        changes.append(
+            self.inspector.select(self._guarded(self._switch_language), self.visit, self._worded_outputs, **quick)
+        )
+        arrival = blocks.load(
             self._guarded(self._arrive),
             [self.visit, self.dark],
-            [self.inspector, *self._worded_outputs],
+            [self.inspector, self.tabs.container, *self._worded_outputs],
             js="(visit) => [visit, document.body.classList.contains('dark')]",
             **quick,
         )
-
-    @property
-    def _view_outputs(self) -> list[Block]:
-        return [component for panel in self.panels for component in panel.components]
+        self.tabs.follow(self.visit, [*changes, arrival])
 
     @property
     def _settings(self) -> list[Block]:
@@ -181,12 +193,12 @@ class Page:
     def _outputs(self) -> list[Block]:
         """What another analysis changes."""
         told = [self.problem, self.notice, self.status]
-        return [self.visit, *told, *self._settings, self.inspector, *self._view_outputs]
+        return [self.visit, *told, *self._settings, self.inspector]
 
     @property
     def _worded_outputs(self) -> list[Block]:
         """What another language changes; the settings are among those with words."""
-        return [self.visit, self.problem, self.notice, self.status, *self.localize.components, *self._view_outputs]
+        return [self.visit, self.problem, self.notice, self.status, *self.localize.components]
 
     def _guarded(self, handler: Callable[..., dict[Block, Any]]) -> Callable[..., dict[Block, Any]]:
         """On an error, leave everything as it is and say in the visitor's language what went wrong."""
@@ -215,6 +227,19 @@ class Page:
             return {self.visit: visit}
         return self._show(visit, self.explorer.analyse(picture, model, size, mode))
 
+    def _follow_camera(
+        self, visit: Visit, frame: Image.Image | None, model: str, size: int, mode: str
+    ) -> dict[Block, Any]:
+        """The camera's latest frame, at the place that was looked at in the one before."""
+        if frame is None:
+            return {self.visit: visit}
+        key = self.explorer.analyse(frame, model, size, mode)
+        self.explorer.forget(visit.outdated)  # not the latest one: the browser may be reading it
+        pixel = visit.pixel if self.explorer.analysis(visit.key).example is None else None
+        following = self._moved(replace(visit, outdated=visit.key), key, pixel)
+        value = inspector_value(self.explorer.payload(key), live=True)
+        return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
+
     def _choose_example(self, visit: Visit, model: str, size: int, mode: str, event: gr.SelectData) -> dict[Block, Any]:
         return self._show(visit, self.explorer.analyse_example(examples()[event.index], model, size, mode))
 
@@ -226,8 +251,7 @@ class Page:
         """The inspector's block or pinned pixel has changed: the views follow."""
         analysis = self.explorer.analysis(visit.key)
         block, pixel = _place_in(event._data, analysis.trace.geometry.frame.picture)
-        visit = replace(visit, block=analysis.trace.block(block).name, pixel=pixel)
-        return {self.visit: visit, **self._show_views(visit)}
+        return {self.visit: replace(visit, block=analysis.trace.block(block).name, pixel=pixel)}
 
     def _switch_language(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
         return self._worded(replace(visit, language=texts_in(str(event._data.get("lang"))).language))
@@ -237,7 +261,10 @@ class Page:
         asked = request.query_params
         opened = self._visit_of_link(visit, asked.get("img"), asked.get("model"))
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
-        answer = self._worded(replace(opened, language=language, dark=bool(dark)))
+        asked_view = asked.get("tab")
+        view = asked_view if asked_view in self.tabs.panels else visit.view
+        answer = self._worded(replace(opened, language=language, dark=bool(dark), view=view))
+        answer[self.tabs.container] = gr.update(selected=view)
         if opened != visit:  # the page came with the first example in it already
             answer[self.inspector] = self._inspector_value(opened)
             answer[self.model]["value"] = self.explorer.analysis(opened.key).source
@@ -261,15 +288,19 @@ class Page:
         say = texts_in(visit.language)
         if visit.key != key:
             self.explorer.forget(visit.key)
-        visit = replace(self._visit_at(key, pixel, visit.block), language=visit.language, dark=visit.dark)
+        visit = self._moved(visit, key, pixel)
         return {
             self.visit: visit,
             self.problem: gr.update(visible=False),
             self.notice: self._notice(visit, say),
             self.status: wording.status(self.explorer.analysis(key), say),
             self.inspector: self._inspector_value(visit),
-            **self._show_views(visit),
         }
+
+    def _moved(self, visit: Visit, key: str, pixel: tuple[int, int] | None) -> Visit:
+        """The visit at another analysis, its block kept where there is one of that name."""
+        at = self._visit_at(key, pixel, visit.block)
+        return replace(visit, key=at.key, block=at.block, pixel=at.pixel)
 
     def _worded(self, visit: Visit) -> dict[Block, Any]:
         """Everything with words in it, in the visit's language."""
@@ -279,18 +310,7 @@ class Page:
             self.notice: self._notice(visit, say),
             self.status: wording.status(self.explorer.analysis(visit.key), say),
             **dict(zip(self.localize.components, self.localize.updates(say), strict=True)),
-            **self._show_views(visit),
         }
-
-    def _show_views(self, visit: Visit) -> dict[Block, Any]:
-        say, analysis = texts_in(visit.language), self.explorer.analysis(visit.key)
-        folder = self.explorer.folder(visit.key)
-        updates = [
-            update
-            for panel in self.panels
-            for update in fill(panel, analysis, visit.block, visit.pixel, folder, say, visit.dark)
-        ]
-        return dict(zip(self._view_outputs, updates, strict=True))
 
     def _notice(self, visit: Visit, say: Texts) -> Any:
         analysis = self.explorer.analysis(visit.key)
@@ -317,7 +337,8 @@ class Page:
         return Visit(key, block if block in blocks else first, pixel)
 
     def _leave(self, visit: Visit) -> None:
-        self.explorer.forget(visit.key)
+        for key in (visit.key, visit.outdated):
+            self.explorer.forget(key)
 
 
 def _place_in(data: Mapping[str, Any], picture: tuple[int, int]) -> tuple[str, tuple[int, int]]:

@@ -1,73 +1,192 @@
-"""One tab per view: the figure, its explanation, its numbers, and the lines that reproduce it."""
+"""One tab per view: its settings, the figure, its explanation, and everything to take home."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
+from gradio.blocks import Block
 from gradio.components import Component
 
+from viz.results import Result
+from viz.results.files import write_csv, write_npz
+from viz.subject import Subject
 from viz.texts import Texts
+from viz.theme import DARK, LIGHT
 from viz.ui.localize import Localizer
-from viz.ui.service import Analysis
 from viz.views import View
+from viz.views.settings import Choice, Number, Setting, Values
+
+PICTURES = ("png", "svg")
+LATEX: list[dict[str, str | bool]] = [
+    {"left": "$$", "right": "$$", "display": True},
+    {"left": "$", "right": "$", "display": False},
+]
+
+# The page's own plotly draws the file, as it stands on the screen, at twice its size where it has pixels.
+_DOWNLOAD = """() => {
+  const plot = document.querySelector('#plot-%(view)s .js-plotly-plot');
+  if (!plot) return;
+  const dark = document.body.classList.contains('dark');
+  const { width, height } = plot.getBoundingClientRect();
+  const layout = { ...plot.layout, paper_bgcolor: dark ? '%(dark)s' : '%(light)s' };
+  const figure = { data: plot.data, layout, config: {} };
+  const options = { format: '%(format)s', width, height, scale: 2, filename: 'lsnet-%(view)s' };
+  window.Plotly.downloadImage(figure, options);
+}"""
 
 
 @dataclass(frozen=True)
 class Panel:
-    """The components of one view."""
+    """The components of one view.
+
+    Attributes:
+        view: what is shown.
+        tab: the tab itself.
+        controls: one component per setting, by name.
+        remark: why something else is shown, or nothing.
+        busy: the progress of a computation, with ``cancel`` beside it.
+        plot, told: the figure, and what its numbers say in words.
+        npz, csv, code: to take home.
+    """
 
     view: View
+    tab: gr.Tab
+    controls: Mapping[str, Component]
     remark: gr.Markdown
+    busy: gr.Markdown
+    cancel: gr.Button
     plot: gr.Plot
-    numbers: gr.DownloadButton
+    told: gr.Markdown
+    npz: gr.DownloadButton
+    csv: gr.DownloadButton
     code: gr.Code
+    homes: tuple[gr.Button, ...] = field(default=())
 
     @property
     def components(self) -> list[Component]:
-        """What :func:`fill` updates, in its order."""
-        return [self.remark, self.plot, self.numbers, self.code]
+        """Everything that an update may change."""
+        shown = [self.remark, self.busy, self.cancel, self.plot, self.told, self.npz, self.csv, self.code]
+        return [*self.controls.values(), *shown, *self.homes]
+
+    def values(self, given: tuple[Any, ...]) -> dict[str, Any]:
+        """What the controls hold, by setting."""
+        return dict(zip(self.controls, given, strict=True))
 
 
 def build_panel(view: View, localize: Localizer, say: Texts) -> Panel:
-    """Build the tab of a view, inside a ``gr.Tabs``."""
+    """Build the tab of a view, inside a ``gr.Tabs``.
+
+    Args:
+        view: what is shown.
+        localize: learns which texts change with the language.
+        say: texts of the language that the page starts in.
+    """
     title, explain = f"view.{view.name}.title", f"view.{view.name}.explain"
-    with localize(gr.Tab(say(title), id=view.name), label=title):
-        remark = gr.Markdown(visible=False)
+    with localize(gr.Tab(say(title), id=view.name, elem_id=f"tab-{view.name}"), label=title) as tab:
+        with gr.Row(elem_classes="settings", visible=bool(view.settings)):
+            controls = {setting.name: _control(view, setting, localize, say) for setting in view.settings}
+        remark = gr.Markdown(visible=False, elem_classes="remark")
+        with gr.Row(elem_classes="busy"):
+            busy = gr.Markdown(visible=False, elem_id=f"busy-{view.name}")
+            cancel = gr.Button(say("view.cancel"), size="sm", visible=False, min_width=80, scale=0)
+            localize(cancel, value="view.cancel")
         plot = gr.Plot(show_label=False, elem_id=f"plot-{view.name}")
+        told = gr.Markdown(elem_id=f"told-{view.name}", elem_classes="told", latex_delimiters=LATEX)
         localize(gr.Markdown(say(explain), elem_classes="explain"), value=explain)
-        numbers = gr.DownloadButton(say("view.numbers"), size="sm", elem_id=f"numbers-{view.name}")
+        with gr.Row(elem_classes="homes"):
+            homes = tuple(_picture_button(view, kind, localize, say) for kind in PICTURES)
+            npz, csv = (
+                localize(
+                    gr.DownloadButton(say(f"view.{kind}"), size="sm", elem_id=f"{kind}-{view.name}", visible=False),
+                    label=f"view.{kind}",
+                )
+                for kind in ("npz", "csv")
+            )
         with localize(gr.Accordion(say("view.code"), open=False), label="view.code"):
             code = gr.Code(language="python", show_label=False, interactive=False)
-    return Panel(view, remark, plot, numbers, code)
+    return Panel(view, tab, controls, remark, busy, cancel, plot, told, npz, csv, code, homes)
 
 
-def fill(
-    panel: Panel, analysis: Analysis, block: str, pixel: tuple[int, int], folder: Path, say: Texts, dark: bool
-) -> list[Any]:
-    """Updates of a panel's components for a chosen block and picture pixel; numbers are written into ``folder``."""
-    view, trace = panel.view, analysis.trace
-    shown = view.block_for(trace, block)
-    if shown is None:
-        return _remark_alone(say("view.none"))
-    token = trace.geometry.pixel_to_token(*pixel, trace.blocks[shown])
-    if token is None:
-        return _remark_alone(say("explore.cropped"))
-    result = view.analyse(trace, shown, token)
-    numbers = folder / f"{view.name}.npz"
-    np.savez_compressed(numbers, allow_pickle=False, **result.arrays())
-    return [
-        gr.update(value=say("view.elsewhere", block=shown), visible=shown != block),
-        gr.update(value=view.draw(result, say, dark), visible=True),
-        gr.update(value=str(numbers), label=say("view.numbers"), visible=True),
-        gr.update(
-            value=view.python_lines(analysis.weights, analysis.name, analysis.size, analysis.mode, shown, token),
-            visible=True,
-        ),
-    ]
+def _control(view: View, setting: Setting, localize: Localizer, say: Texts) -> Component:
+    label = f"view.{view.name}.set.{setting.name}"
+    if isinstance(setting, Number):
+        slider = gr.Slider(
+            setting.low, setting.high, setting.default, step=setting.step, label=say(label), min_width=180
+        )
+        return localize(slider, label=label)
+    if not isinstance(setting, Choice):
+        return localize(gr.Checkbox(setting.default, label=say(label), min_width=180), label=label)
+    if callable(setting.options):  # its options come with the first subject
+        menu = gr.Dropdown([], multiselect=setting.several, label=say(label), min_width=180)
+        return localize(menu, label=label)
+
+    def named(say: Texts, options: tuple[str, ...] = setting.options) -> list[tuple[str, str]]:
+        return [(say(f"{label}.{option}"), option) for option in options]
+
+    first = setting.default if setting.default is not None else setting.options[0]
+    chosen: Component
+    if setting.several or len(setting.options) > 6:
+        value = list(first) if isinstance(first, tuple) else first
+        chosen = gr.Dropdown(named(say), value=value, multiselect=setting.several, label=say(label), min_width=220)
+    else:
+        chosen = gr.Radio(named(say), value=str(first), label=say(label), min_width=220)
+    return localize(chosen, label=label, choices=named)
 
 
-def _remark_alone(sentence: str) -> list[Any]:
-    """Updates that say why there is nothing to show."""
-    return [gr.update(value=sentence, visible=True), *[gr.update(visible=False)] * 3]
+def _picture_button(view: View, kind: str, localize: Localizer, say: Texts) -> gr.Button:
+    button = gr.Button(say(f"view.{kind}"), size="sm", visible=False, elem_id=f"{kind}-{view.name}")
+    colours = {"light": LIGHT["paper"], "dark": DARK["paper"]}
+    download = _DOWNLOAD % {"view": view.name, "format": kind, **colours}
+    button.click(None, js=download, api_visibility="private")
+    return localize(button, value=f"view.{kind}")
+
+
+def prepared(panel: Panel, subject: Subject, values: Values, say: Texts) -> dict[Block, Any]:
+    """Updates before a computation: the menus whose options depend on the network or the block."""
+    updates: dict[Block, Any] = {panel.busy: gr.update(value=say("view.busy.start"))}
+    for setting in panel.view.settings:
+        if isinstance(setting, Choice) and callable(setting.options):
+            options = setting.choices(panel.view.name, subject, say)
+            updates[panel.controls[setting.name]] = gr.update(choices=options, value=values[setting.name])
+    return updates
+
+
+def waiting(panel: Panel, share: float, say: Texts) -> dict[Block, Any]:
+    """Updates while a computation runs."""
+    sentence = say("view.busy", percent=round(100 * share)) if share else say("view.busy.start")
+    return {panel.busy: gr.update(value=sentence, visible=True), panel.cancel: gr.update(visible=True)}
+
+
+def shown(panel: Panel, result: Result, say: Texts, dark: bool, remark: str) -> dict[Block, Any]:
+    """Updates that show a result."""
+    told = panel.view.tell(result, say)
+    return {
+        panel.remark: gr.update(value=remark, visible=bool(remark)),
+        panel.plot: gr.update(value=panel.view.draw(result, say, dark), visible=True),
+        panel.told: gr.update(value=told, visible=bool(told)),
+    }
+
+
+def done(panel: Panel, result: Result, code: str, folder: Path) -> dict[Block, Any]:
+    """Updates after the last result; its numbers are written into ``folder``."""
+    updates: dict[Block, Any] = {panel.busy: gr.update(visible=False), panel.cancel: gr.update(visible=False)}
+    for button, kind, write in ((panel.npz, "npz", write_npz), (panel.csv, "csv", write_csv)):
+        path = folder / f"lsnet-{panel.view.name}.{kind}"
+        write(path, result)
+        updates[button] = gr.update(value=str(path), visible=True)
+    updates |= {button: gr.update(visible=True) for button in panel.homes}
+    return updates | {panel.code: gr.update(value=code, visible=True)}
+
+
+def stopped(panel: Panel, sentence: str) -> dict[Block, Any]:
+    """Updates that say why there is nothing more to show; what was shown before stays."""
+    hidden: dict[Block, Any] = {panel.busy: gr.update(visible=False), panel.cancel: gr.update(visible=False)}
+    return {panel.remark: gr.update(value=sentence, visible=True), **hidden}
+
+
+def emptied(panel: Panel, sentence: str) -> dict[Block, Any]:
+    """Updates that say why there is nothing to show at all."""
+    nothing: tuple[Block, ...] = (panel.plot, panel.told, panel.npz, panel.csv, panel.code, *panel.homes)
+    return stopped(panel, sentence) | dict.fromkeys(nothing, gr.update(visible=False))

@@ -7,11 +7,13 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
+from PIL import Image
 
 from lsnet import InputError, Predictor, load_predictor
 from lsnet.preprocess import MIN_SIDE, FrameMode
@@ -21,15 +23,21 @@ from viz.capture import trace_image
 from viz.examples import Example
 from viz.images import load_picture
 from viz.payload import write_payload
+from viz.progress import Progress
+from viz.results import Result
+from viz.subject import Subject, Token
 from viz.trace import ForwardTrace
 from viz.ui.config import AppConfig
+from viz.views import View
+from viz.views.settings import Values
 
-Picture = str | os.PathLike[str]
+Picture = str | os.PathLike[str] | Image.Image
 SIZES = (224, 320, 448)  # what the page offers
 MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 
 KEPT_ANALYSES = 48
-KEPT_PREDICTORS = 3
+KEPT_PREDICTORS = 8
+KEPT_RESULTS = 64
 
 T = TypeVar("T")
 
@@ -106,9 +114,11 @@ class Explorer:
         self._file = config.weights
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
         self._analyses: Kept[Analysis] = Kept(KEPT_ANALYSES)
+        self._results: Kept[Result] = Kept(KEPT_RESULTS)
         self._examples: dict[tuple[str, str, int, str], str] = {}
         self._kept_for_good: dict[str, Analysis] = {}
         self._folder = tempfile.TemporaryDirectory(prefix="lsnet-explorer-")
+        self.networks = threading.Lock()  # held by whoever computes: recording hangs hooks on the shared networks
         opening = str(config.weights) if config.weights else config.model
         predictor = load_predictor(opening, config.device)
         self.opening_source = self._public_name(opening, predictor)
@@ -167,7 +177,8 @@ class Explorer:
         frame: FrameMode = "crop" if mode == "crop" else "whole"
         predictor = self.predictor(source)
         loaded = load_picture(picture)
-        trace = trace_image(predictor, loaded, size=size, mode=frame)
+        with self.networks:
+            trace = trace_image(predictor, loaded, size=size, mode=frame)
         key = secrets.token_urlsafe(16)
         self.folder(key).mkdir()
         write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **_about(example))
@@ -199,6 +210,27 @@ class Explorer:
             return self.analyse_example(before.example, source, size, mode)
         return self.analyse(before.picture, source, size, mode)
 
+    def subject(self, key: str, block: str, token: Token) -> Subject:
+        """What a view looks at, at a place in a kept analysis."""
+        analysis = self.analysis(key)
+        predictor = self.predictor(analysis.source).framed(analysis.size, analysis.mode)
+        return Subject(predictor, load_picture(analysis.picture), analysis.trace, block, token, self.predictor)
+
+    def results(self, key: str, view: View, subject: Subject, values: Values, progress: Progress) -> Iterator[Result]:
+        """The results of a view, each more complete than the one before; a complete one is kept for the next time.
+
+        The caller holds :attr:`networks`.
+        """
+        place = f"{key}/{view.name}/{subject.block}/{subject.token}/{sorted(values.items())}"
+        result = self._results.get(place)
+        if result is not None:
+            yield result
+            return
+        for result in view.results(replace(subject, progress=progress), values):
+            yield result
+        if result is not None:
+            self._results.put(place, result)
+
     def analysis(self, key: str) -> Analysis:
         """A kept analysis.
 
@@ -215,9 +247,9 @@ class Explorer:
         return self._kept_for_good.get(key) or self._analyses.get(key)
 
     def forget(self, key: str) -> None:
-        """Drop a visitor's analysis and its files; what is kept for good stays."""
-        self._analyses.drop(key)
-        if key not in self._kept_for_good:
+        """Drop a visitor's analysis and its files; what is kept for good stays, and an unknown key does nothing."""
+        if self._analyses.get(key):
+            self._analyses.drop(key)
             self._delete_folder(key)
 
     def folder(self, key: str) -> Path:

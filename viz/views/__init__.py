@@ -1,6 +1,6 @@
 """The views, in the order of their tabs."""
 
-from viz.views import attention, context, kernels
+from viz.views import attention, cost, kernels, large_field, surgery
 from viz.views.view import View
 
-VIEWS: tuple[View, ...] = (kernels.VIEW, context.VIEW, attention.VIEW)
+VIEWS: tuple[View, ...] = (kernels.VIEW, large_field.VIEW, attention.VIEW, surgery.VIEW, cost.VIEW)

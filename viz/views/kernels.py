@@ -6,8 +6,8 @@ from viz.views.view import View
 
 VIEW = View(
     name="kernels",
-    kind="ls",
-    analyse=kernels_at,
+    kinds=("ls",),
+    analyse=lambda subject, values: kernels_at(subject.trace, subject.block, subject.token),
     draw=draw_kernels,
     code="kernels_at(trace, block, token)",
     imports="from viz.analysis.kernels import kernels_at",

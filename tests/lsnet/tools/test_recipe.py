@@ -63,6 +63,9 @@ def test_a_run_can_change_its_length_until_its_rate_falls() -> None:
     long, short = (Recipe(phases=((64, epochs), (96, 1)), decay_epochs=2) for epochs in (9, 4))
     assert short.begins_like(long, 3)
     assert not short.begins_like(long, 3.1)  # 5 epochs, of which the last 2 fall
+    later = Recipe(phases=((64, 9), (96, 1)), decay_epochs=3)
+    assert later.begins_like(long, 7)  # where the rate begins to fall does not matter before it does
+    assert not later.begins_like(long, 7.1)
     assert not Recipe(phases=((96, 5),), decay_epochs=2).begins_like(long, 1)
     assert not Recipe(phases=((64, 4), (96, 1)), decay_epochs=2, lr=0.1).begins_like(long, 1)
 

@@ -1,6 +1,7 @@
 """Training: it learns, goes on after an interruption as if there had been none, and divides its work."""
 
 import csv
+import functools
 import json
 import os
 import subprocess
@@ -116,6 +117,30 @@ def test_the_rate_warms_up_holds_and_falls(sets: Sets) -> None:
     # Half way down the cosine, and at its end.
     assert rates[35] == pytest.approx((1e-3 + recipe.min_lr) / 2)
     assert rates[39] == pytest.approx(recipe.min_lr)
+
+
+@pytest.mark.parametrize("amp", ["bf16", "fp16"])
+def test_half_precision_learns_like_full_precision(sets: Sets, amp: str) -> None:
+    losses = {}
+    for precision in ("none", amp):
+        trainer = Trainer(Recipe.from_dict(RECIPE.to_dict() | {"amp": precision}), sets, ALONE)
+        losses[precision] = [trainer._update(np.arange(8), 32) for _ in range(6)]
+        # Weights stay in full precision: autocast casts what is computed, not what is learned.
+        assert {parameter.dtype for parameter in trainer.network.parameters()} == {torch.float32}
+    # The first loss is of the same weights; later ones may lag, where the scaler skips updates until its scale fits.
+    assert losses[amp][0] == pytest.approx(losses["none"][0], rel=0.01)
+    assert losses[amp][0] != losses["none"][0]
+    assert losses[amp][-1] < 0.95 * losses[amp][0]
+
+
+def test_a_compiled_run_is_the_same_run(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:
+    # The graph as it is compiled, without the minutes that generating C++ for it takes.
+    monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
+    losses = []
+    for compiled in (False, True):
+        trainer = Trainer(Recipe.from_dict(RECIPE.to_dict() | {"compile": compiled}), sets, ALONE)
+        losses.append([trainer._update(np.arange(8), 32) for _ in range(3)])
+    assert losses[1] == pytest.approx(losses[0], rel=1e-4)
 
 
 @pytest.mark.parametrize("mode", ["second", "soft", "hard"])

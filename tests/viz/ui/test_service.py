@@ -45,6 +45,14 @@ def test_an_analysis_is_kept_with_its_files_until_forgotten(explorer: Explorer) 
     assert caught.value.code == "session.expired"
 
 
+def test_forgetting_what_never_was_does_nothing(explorer: Explorer) -> None:
+    key = explorer.analyse(PHOTO.path, MODEL, 64, "crop")
+    for unknown in ("", ".", "..", "never"):
+        explorer.forget(unknown)
+    assert explorer.payload(key).exists()
+    explorer.forget(key)
+
+
 def test_the_memory_is_bounded_on_disk_too(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer, "_analyses", Kept(2))
     keys = [explorer.analyse(PHOTO.path, MODEL, 64, "crop") for _ in range(4)]

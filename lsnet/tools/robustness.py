@@ -1,0 +1,279 @@
+"""``python -m lsnet.tools.robustness``: weights on ImageNet-C, -A, -R and -Sketch, or on corruptions made here.
+
+Published sets are folders that their archives unpacked to. ``--data`` and ``--dataset`` corrupt the held-out pictures
+of any set on the fly: that says how robust weights are, but it is not ImageNet-C, and there is no mCE of it, because
+nobody knows AlexNet's errors on those pictures.
+
+Every condition is written to ``robustness.json`` and ``robustness.csv`` in ``--output`` once it is measured, and the
+same command goes on where it was stopped. Under ``torchrun`` processes share the pictures of each condition.
+
+Source: paper, table 4; ImageNet-C: Hendrycks and Dietterich, 2019; -A and -R: Hendrycks et al., 2021; -Sketch: Wang et
+al., 2019.
+"""
+
+import argparse
+import csv
+import hashlib
+import importlib.metadata
+import json
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from lsnet.errors import InputError
+from lsnet.predictor import Predictor, load_predictor
+from lsnet.tools import corruptions
+from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
+from lsnet.tools.data import Pictures
+from lsnet.tools.processes import Processes
+from lsnet.tools.published import IMAGENET_C, PUBLISHED, Published, published_pictures
+from lsnet.tools.sets import add_set_arguments, sources_of
+from lsnet.tools.timing import machine
+from lsnet.tools.validate import Validation, matched_pictures, validate
+
+
+@dataclass(frozen=True)
+class Condition:
+    """A row of the table before it is measured.
+
+    Attributes:
+        set: name of the set.
+        corruption, severity: empty and 0 for pictures as they are.
+        open: gives the network for the classes that compete, and the pictures.
+        published: the set that it belongs to; None for pictures corrupted here.
+    """
+
+    set: str
+    corruption: str
+    severity: int
+    open: Callable[[], tuple[Predictor, Pictures]]
+    published: Published | None = None
+
+
+class Table:
+    """Rows as they are measured, kept in ``robustness.json`` and ``robustness.csv``.
+
+    Args:
+        folder: made where it does not exist.
+        subject: what is measured and how; results about another subject are not continued.
+        record: how it came about: command, versions, machine.
+
+    Raises:
+        InputError: the folder holds results about another subject.
+    """
+
+    def __init__(self, folder: Path, subject: Mapping[str, Any], record: Mapping[str, Any]) -> None:
+        self.folder, self.subject, self.record = folder, dict(subject), dict(record)
+        self.rows: list[dict[str, Any]] = []
+        path = folder / "robustness.json"
+        if not path.exists():
+            return
+        written = json.loads(path.read_text(encoding="utf-8"))
+        different = [key for key, value in self.subject.items() if written["subject"].get(key) != value]
+        if different:
+            raise InputError(
+                "data.other_results",
+                f"{folder.name!r} holds results of another {' and '.join(different)}: give another --output",
+                folder=folder.name,
+            )
+        self.rows = written["rows"]
+
+    def has(self, condition: Condition) -> bool:
+        key = (condition.set, condition.corruption, condition.severity)
+        return key in {(row["set"], row["corruption"], row["severity"]) for row in self.rows}
+
+    def add(self, condition: Condition, outcome: Validation) -> None:
+        """Append a row and write both files anew."""
+        tally, published = outcome.tally, condition.published
+        top1, classes = tally.accuracy, int((tally.confusion.sum(axis=1) > 0).sum())
+        row = {"set": condition.set, "corruption": condition.corruption, "severity": condition.severity}
+        row |= {"classes": classes, "hits": top1.hits, **top1.to_dict()}
+        row |= {"top5": tally.accuracy_top5.to_dict()["accuracy"]}
+        row["as_published"] = published and (classes, top1.total) == (published.classes, published.pictures)
+        self.rows.append(row)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self._write_json(self.folder / "robustness.json")
+        self._write_csv(self.folder / "robustness.csv")
+
+    def _write_json(self, path: Path) -> None:
+        content = {**self.record, "subject": self.subject, "summary": summary(self.rows), "rows": self.rows}
+        part = path.with_suffix(".part")  # replaced in one step: an interruption leaves the old file or the new one
+        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        part.replace(path)
+
+    def _write_csv(self, path: Path) -> None:
+        versions = ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
+        alike = {"weights": self.subject["weights"], "size": self.subject["size"]}
+        alike |= {"versions": versions, "command": self.record["command"]}
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*self.rows[0], *alike])
+            writer.writeheader()
+            writer.writerows(row | alike for row in self.rows)
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What the paper's table 4 has, by set: ``top1``, or errors on corruptions, relative to AlexNet's for ImageNet-C.
+
+    ``as_published`` says whether the whole set was there; only then can numbers be compared with the paper's.
+    """
+    sets = {}
+    for name in dict.fromkeys(row["set"] for row in rows):
+        mine = [row for row in rows if row["set"] == name]
+        error = {(row["corruption"], row["severity"]): 1 - row["hits"] / row["pictures"] for row in mine}
+        entry: dict[str, Any] = {"top1": 1 - error["", 0]} if ("", 0) in error else {}
+        errors = {key: value for key, value in error.items() if key != ("", 0)}
+        if errors:
+            entry |= {"mean_error": float(np.mean(list(errors.values()))), "errors": corruptions.mean_errors(errors)}
+        if name == IMAGENET_C.name:
+            entry |= {"ce": corruptions.corruption_errors(errors), "mce": corruptions.mean_corruption_error(errors)}
+        whole = name != IMAGENET_C.name or len(errors) == len(CORRUPTIONS) * len(SEVERITIES)
+        sets[name] = entry | {"as_published": whole and all(row["as_published"] for row in mine)}
+    return sets
+
+
+def report(sets: Mapping[str, Mapping[str, Any]]) -> str:
+    """A line for each set."""
+    lines = []
+    for name, entry in sets.items():
+        numbers = [f"top-1 {100 * entry['top1']:.1f} %"] if "top1" in entry else []
+        if "mean_error" in entry:
+            numbers.append(f"mean error under corruption {100 * entry['mean_error']:.1f} %")
+        if name == IMAGENET_C.name:
+            missing = [corruption for corruption in CORRUPTIONS if corruption not in entry["ce"]]
+            numbers.append(f"no mCE without {', '.join(missing)}" if missing else f"mCE {100 * entry['mce']:.1f}")
+        if name in {published.name for published in PUBLISHED.values()} and not entry["as_published"]:
+            numbers.append("not the whole set: not to be compared with published numbers")
+        lines.append(f"{name}: {', '.join(numbers)}")
+    return "\n".join(lines)
+
+
+def published_conditions(args: argparse.Namespace, predictor: Predictor, threads: Executor) -> list[Condition]:
+    """Everything that the folders of published sets hold."""
+    conditions = []
+    for option, published in PUBLISHED.items():
+        path: Path | None = getattr(args, option)
+        if path is None:
+            continue
+        # ImageNet-C's pictures are cropped already, and its authors look at them as they are.
+        crop_pct = args.crop_pct or (1.0 if published is IMAGENET_C else predictor.preprocess.crop_pct)
+        framed = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=crop_pct))
+        for (corruption, severity), folder in published.folders(path).items():
+            opened = partial(published_pictures, published, folder, framed, args.known_classes, threads)
+            conditions.append(Condition(published.name, corruption, severity, opened, published))
+    return conditions
+
+
+def conditions_made_here(
+    args: argparse.Namespace, predictor: Predictor, pictures: Pictures, pool: Executor | None
+) -> list[Condition]:
+    """Pictures as they are, and with every chosen corruption and severity."""
+    if args.limit and args.limit < len(pictures):
+        rows = np.sort(np.random.default_rng(0).permutation(len(pictures))[: args.limit])
+        pictures = replace(
+            pictures,
+            pixels=pictures.pixels[rows],
+            aspects=pictures.aspects[rows],
+            labels=pictures.labels[rows],
+            members=tuple(pictures.members[row] for row in rows),
+        )
+
+    def opened(corruption: str, severity: int) -> tuple[Predictor, Pictures]:
+        return predictor, corruptions.corrupted(pictures, corruption, severity, pool) if corruption else pictures
+
+    keys = [("", 0), *((corruption, severity) for corruption in args.corruptions for severity in SEVERITIES)]
+    return [Condition(pictures.name, *key, partial(opened, *key)) for key in keys]
+
+
+def weights_digest(model: nn.Module) -> str:
+    """The first twelve digits of the SHA-256 of all tensors, by name."""
+    digest = hashlib.sha256()
+    for name, value in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def versions(packages: Sequence[str]) -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in packages}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Measure robustness; give published folders, or --data or --dataset to corrupt pictures here, or both."""
+    parser = argparse.ArgumentParser("python -m lsnet.tools.robustness", description=main.__doc__)
+    parser.add_argument("--weights", default="bundled", help="bundled, bundled/<name>, a model on the Hub, or a file")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the results")
+    for option, published in PUBLISHED.items():
+        flag = f"--{option.replace('_', '-')}"
+        parser.add_argument(flag, type=Path, help=f"{published.name}, unpacked: {published.layout}")
+    add_set_arguments(parser)
+    parser.add_argument("--corruptions", nargs="+", default=CORRUPTIONS, choices=CORRUPTIONS, help="to make here")
+    parser.add_argument("--limit", type=int, help="corrupt only so many pictures of a set here, drawn once for all")
+    parser.add_argument(
+        "--known-classes", action="store_true", help="leave out published pictures of classes the weights do not know"
+    )
+    parser.add_argument("--size", type=int, help="input side in pixels; the weights' own by default")
+    parser.add_argument(
+        "--crop-pct",
+        type=float,
+        help="share of the resized shorter side that is cropped; the weights' own by default, and 1 for ImageNet-C, "
+        "whose pictures are cropped already",
+    )
+    parser.add_argument("--batch-size", type=int, default=64)
+    parser.add_argument("--workers", type=int, default=2, help="that decode or corrupt, for each process")
+    args = parser.parse_args(argv)
+    processes = Processes.join()
+    predictor = load_predictor(args.weights, processes.device).framed(args.size)
+    if args.crop_pct:
+        predictor = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=args.crop_pct))
+    sources = sources_of(args)
+    packages = ["torch", "timm", "numpy", "pillow"]
+    if sources:
+        corruptions.package_version()
+        packages.append(corruptions.PACKAGE)
+    subject = {
+        "weights": predictor.card.source,
+        "digest": weights_digest(predictor.model),
+        "size": predictor.preprocess.size,
+        "crop_pct": args.crop_pct,
+        "known_classes": args.known_classes,
+        "limit": args.limit,
+    }
+    words = [Path(word).name if Path(word).is_absolute() else word for word in argv or sys.argv[1:]]
+    command = shlex.join(["python", "-m", "lsnet.tools.robustness", *words])
+    table = Table(args.output, subject, {"command": command, "versions": versions(packages), "machine": machine()})
+    predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    with ThreadPoolExecutor(max(args.workers, 1)) as threads, corruptions.process_pool(args.workers) as pool:
+        conditions = published_conditions(args, predictor, threads)
+        if not processes.leads:
+            processes.wait()
+        for source in sources:
+            pictures = matched_pictures(source, predictor, args.cache)
+            conditions += conditions_made_here(args, predictor, pictures, pool)
+        if processes.leads:
+            processes.wait()  # the pictures are decoded now
+        if not conditions:
+            parser.error("expected a folder of a published set, --data or --dataset")
+        waiting = [condition for condition in conditions if not table.has(condition)]
+        for number, condition in enumerate(waiting, start=1):
+            measured, pictures = condition.open()
+            outcome = validate(measured, pictures, processes, args.batch_size)
+            if processes.leads:
+                table.add(condition, outcome)
+                place = f"{condition.set} {condition.corruption} {condition.severity or ''}".strip()
+                print(f"{number} of {len(waiting)}: {place}: top-1 {outcome.tally.accuracy}", flush=True)
+    if processes.leads:
+        print(report(summary(table.rows)))
+    processes.leave()
+
+
+if __name__ == "__main__":
+    main()

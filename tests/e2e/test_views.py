@@ -1,0 +1,93 @@
+"""The views under the inspector, as a visitor uses them: open, set, take home, stop."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lsnet
+from tests.e2e.conftest import MODEL
+from viz.capture import trace_image
+from viz.examples import examples
+from viz.texts import entries
+from viz.views import VIEWS
+
+pytestmark = pytest.mark.browser
+Visit = Callable[..., Any]
+
+
+def plot_of(view: str) -> str:
+    return f"#plot-{view} .js-plotly-plot .main-svg"
+
+
+def open_tab(page: Any, view: str, language: str = "en") -> None:
+    page.get_by_role("tab", name=entries(language)[f"view.{view}.title"], exact=True).click()
+
+
+def settled(page: Any, view: str) -> None:
+    """Until the view's last result is shown: only then its numbers can be taken home."""
+    page.locator(plot_of(view)).first.wait_for()
+    page.locator(f"#npz-{view}").wait_for()
+    page.locator(f"#busy-{view}").wait_for(state="hidden")
+
+
+@pytest.mark.parametrize(("width", "language"), [(1280, "en"), (390, "zh-CN")])
+def test_every_view_opens_and_fits_the_window(visit: Visit, width: int, language: str) -> None:
+    page = visit(f"?lang={language}", width=width, locale=language)
+    page.get_by_text(entries(language)["input.upload"]).first.wait_for()
+    for view in VIEWS:
+        page.goto(re.sub(r"[?].*", f"?lang={language}&tab={view.name}", page.url))
+        page.wait_for_selector('.lsx[data-ready="true"]')
+        settled(page, view.name)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, view.name
+        assert page.get_by_text(entries(language)["error.internal"]).count() == 0
+
+
+def test_what_is_taken_home_is_what_was_computed(visit: Visit, tmp_path: Path) -> None:
+    page = visit("?tab=kernels")
+    settled(page, "kernels")
+    files = {}
+    for kind in ("npz", "csv", "png", "svg"):
+        with page.expect_download() as download:
+            page.locator(f"#{kind}-kernels").click()
+        files[kind] = tmp_path / download.value.suggested_filename
+        download.value.save_as(files[kind])
+        assert files[kind].name == f"lsnet-kernels.{kind}"
+    trace = trace_image(lsnet.load_predictor(MODEL, device="cpu"), examples()[0].path)
+    with np.load(files["npz"], allow_pickle=False) as stored:
+        block = trace.block(str(stored["place"]).split(",")[0])
+        row, column = (int(number) for number in re.findall(r"row (\d+), column (\d+)", str(stored["place"]))[0])
+        expected = block.kernels[:, :, row, column].unflatten(1, (3, 3)).numpy()
+        np.testing.assert_allclose(stored["kernels"], expected, rtol=1e-4, atol=1e-5)
+        count = sum(stored[name].size for name in stored if name != "place")
+    assert len(files["csv"].read_text(encoding="utf-8").splitlines()) == count + 2
+    assert files["png"].read_bytes().startswith(b"\x89PNG")
+    svg = files["svg"].read_text(encoding="utf-8")
+    assert "<svg" in svg
+    assert block.name in svg
+    assert "untrained" in svg
+
+
+def test_a_setting_changes_the_figure_and_stays_while_the_pin_moves(visit: Visit) -> None:
+    page = visit("?tab=cost")
+    settled(page, "cost")
+    before = page.locator("#plot-cost").inner_text()
+    page.get_by_label(entries("en")["view.cost.set.show.paper"], exact=True).check()
+    page.wait_for_function("(before) => document.querySelector('#plot-cost').innerText !== before", arg=before)
+    settled(page, "cost")
+    assert page.get_by_label(entries("en")["view.cost.set.show.paper"], exact=True).is_checked()
+
+
+def test_the_open_view_stands_in_the_address_and_a_link_opens_it(visit: Visit) -> None:
+    page = visit()
+    open_tab(page, "attention")
+    settled(page, "attention")
+    assert "tab=attention" in page.url
+    other = visit(page.url[page.url.index("?") :])
+    settled(other, "attention")
+    tab = other.get_by_role("tab", name=entries("en")["view.attention.title"], exact=True)
+    assert tab.get_attribute("aria-selected") == "true"
+    assert other.locator("#npz-kernels").count() == 0 or not other.locator("#npz-kernels").is_visible()

@@ -1,0 +1,79 @@
+"""What comes back from a view's controls is checked, and said clearly where it is impossible."""
+
+import pytest
+
+from lsnet import InputError
+from viz.subject import Subject
+from viz.texts import Texts, entries, texts_in
+from viz.views import VIEWS, View
+from viz.views.settings import Choice, Number, Switch, checked
+
+SAY = texts_in("en")
+NOBODY: Subject = None  # type: ignore[assignment]  # these settings ask nothing of the subject
+SETTINGS = (
+    Choice("show", ("rows", "bias")),
+    Choice("where", ("here", "there"), several=True),
+    Number("count", 2, 16, 8),
+    Number("share", 0.0, 1.0, 0.5, 0.1),
+    Switch("photos"),
+)
+
+
+class Echo(Texts):
+    """Every key stands for itself."""
+
+    def __init__(self) -> None:
+        super().__init__("en", {})
+
+    def __call__(self, key: str, **values: str | int | float) -> str:
+        return key
+
+
+def values_of(**given: object) -> dict[str, object]:
+    return dict(checked(SETTINGS, given, "any", NOBODY, Echo()))
+
+
+def test_what_is_missing_takes_its_default() -> None:
+    assert values_of() == {"show": "rows", "where": (), "count": 8, "share": 0.5, "photos": False}
+
+
+def test_what_was_set_comes_through_in_the_type_that_analyses_expect() -> None:
+    given = {"show": "bias", "where": ["there"], "count": 4.0, "share": 1, "photos": 1}
+    values = values_of(**given)
+    assert values == {"show": "bias", "where": ("there",), "count": 4, "share": 1.0, "photos": True}
+    assert [type(value) for value in values.values()] == [str, tuple, int, float, bool]
+
+
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        ({"show": "colour"}, "view.choice"),
+        ({"count": 1}, "view.number"),
+        ({"count": 2.5}, "view.number"),
+        ({"count": "8"}, "view.number"),
+        ({"share": float("nan")}, "view.number"),
+        ({"count": True}, "view.number"),
+    ],
+)
+def test_the_impossible_is_refused_with_what_is_possible(given: dict[str, object], code: str) -> None:
+    with pytest.raises(InputError) as caught:
+        values_of(**given)
+    assert caught.value.code == code
+    assert set(caught.value.details) >= {"setting"}
+
+
+def test_a_choice_of_another_networks_menu_falls_back() -> None:
+    choice = Choice("target", lambda subject, say: [("Cat", "0"), ("Dog", "1")], default="1")
+    assert checked((choice,), {"target": "977"}, "any", NOBODY, SAY) == {"target": "1"}
+    assert checked((choice,), {"target": "0"}, "any", NOBODY, SAY) == {"target": "0"}
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("language", ["en", "zh-CN"])
+def test_every_setting_and_option_has_its_words(view: View, language: str) -> None:
+    words = entries(language)
+    for setting in view.settings:
+        key = f"view.{view.name}.set.{setting.name}"
+        assert key in words
+        if isinstance(setting, Choice) and not callable(setting.options):
+            assert {f"{key}.{option}" for option in setting.options} <= set(words)

@@ -1,0 +1,246 @@
+"""One token through an LS convolution, a static convolution and self-attention."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from lsnet.complexity import mixer_cost, static_conv
+from lsnet.config import MixerName
+from lsnet.layers import ConvNorm, Residual
+from lsnet.mixers import MSA, StaticConv
+from lsnet.model import BlockKind, LSNet
+from lsnet.ops import ska
+from lsnet.predictor import Predictor, load_predictor
+from viz.analysis.place import place_at
+from viz.analysis.same_place import same_place
+from viz.analysis.seen import seen_jpeg
+from viz.analysis.siblings import gradient_times_input, measured, siblings
+from viz.capture import trace_image
+from viz.progress import Progress, silent
+from viz.results import Array, Place
+from viz.results.comparison import Comparison, Mixing
+from viz.trace import BlockTrace, ForwardTrace
+
+Among = Literal["inside", "siblings"]
+
+SIBLINGS: tuple[MixerName, ...] = ("ls", "static", "attention")
+
+
+def compare_mixers(
+    predictor: Predictor,
+    picture: Image.Image,
+    trace: ForwardTrace,
+    block: str,
+    token: tuple[int, int],
+    *,
+    among: Among = "inside",
+    mixers: Sequence[MixerName] = SIBLINGS,
+    load: Callable[[str], Predictor] = load_predictor,
+    progress: Progress = silent,
+) -> Comparison:
+    """Which tokens decide the weights, which are read with which weight, and what is written.
+
+    ``"inside"`` stays in one network: an LS block; the same block if it had one kernel per set for the whole picture,
+    the mean of its own, which is the best one in the sense of least squares; and the nearest MSA block. Both maps of
+    what the LS block writes are in units of the first one's root mean square, and so are their kernels.
+
+    ``"siblings"`` takes networks that differ in the mixer alone, at the block of the same stage and nearest depth:
+    the bundled ones, or untrained ones unless all of them are bundled, because trained weights beside random ones
+    would say nothing about mixers.
+
+    Args:
+        predictor: the network, looking at pictures as it did for the trace.
+        picture: upright RGB.
+        trace: of that picture, with all its blocks.
+        block: name of an LS block.
+        token: (row, column).
+        among: what is compared.
+        mixers: the siblings.
+        load: gives bundled networks by source.
+        progress: told the share of siblings that are done.
+
+    Raises:
+        ValueError: the block has no kernels, or no such token.
+    """
+    place = place_at(trace, block, token)
+    if trace.block(block).kernels is None:
+        raise ValueError(f"expected an LS block with recorded kernels, got {block!r}")
+    photo = seen_jpeg(predictor, picture)
+    if among == "inside":
+        return _inside(predictor, trace, place, photo)
+    rows, networks = [], siblings(mixers, load, predictor)
+    for done, (mixer, sibling) in enumerate(networks.items(), start=1):
+        name = _block_like(sibling.model, trace, block)
+        own = trace_image(sibling, picture, blocks=[_before(sibling.model, name), name])
+        row = mixing(sibling.model, own, name, token)
+        rows.append(replace(row, mixer=mixer, attribution=_in_rms(gradient_times_input(sibling, picture))))
+        progress(done / (len(networks) + 1))
+    facts = measured(networks, picture)
+    rows = [replace(row, network=network) for row, network in zip(rows, facts, strict=True)]
+    first = rows[0].place
+    untrained = "" if all(network.trained for network in facts) else " · untrained"
+    weights = f"{next(iter(networks.values())).card.architecture} · {', '.join(networks)}{untrained}"
+    progress(1)
+    return Comparison(replace(first, weights=weights), tuple(rows), photo)
+
+
+def _inside(predictor: Predictor, trace: ForwardTrace, place: Place, photo: bytes) -> Comparison:
+    model, chosen = predictor.model, trace.block(place.block)
+    assert place.token is not None
+    assert chosen.kernels is not None
+    assert chosen.inputs is not None
+    assert chosen.aggregated is not None
+    own = mixing(model, trace, place.block, place.token)
+    mean = chosen.kernels.mean((2, 3))  # (G, K*K)
+    written = ska(chosen.inputs[None], mean[None, :, :, None, None].expand(1, -1, -1, *chosen.grid).contiguous())[0]
+    static = replace(
+        own,
+        mixer="static",
+        perceives=np.zeros(chosen.grid, bool),
+        shares=shares_of(mean, chosen.grid, place.token),
+        weights=_in_rms(_square(mean), chosen.kernels.numpy()),
+        feature=_in_rms(written.mean(0).numpy(), chosen.aggregated.mean(0).numpy()),
+        macs=static_conv(len(chosen.inputs), (1, 1), chosen.kernel_small).macs,
+    )
+    rows = [own, static]
+    attending = _nearest(trace, place.block, "msa")
+    if attending is not None:
+        geometry, other = trace.geometry, trace.block(attending)
+        rows.append(mixing(model, trace, attending, same_place(place.token, chosen, geometry, other, geometry)))
+    energy = chosen.kernels.double().square().sum()
+    error = (chosen.kernels - mean[:, :, None, None]).double().square().sum()
+    return Comparison(
+        place=place,
+        rows=tuple(rows),
+        photo=photo,
+        static_share=float(1 - error / energy) if energy > 0 else 1.0,
+        static_cosine=float(torch.cosine_similarity(chosen.aggregated.flatten(), written.flatten(), dim=0)),
+    )
+
+
+def mixing(model: LSNet, trace: ForwardTrace, block: str, token: tuple[int, int]) -> Mixing:
+    """How a block of a network mixes the tokens around one.
+
+    Args:
+        model: the network of the trace, plain or fused.
+        trace: holds the block and the one before it.
+        block: name of a block with one of the mixers of :data:`lsnet.mixers.MIXERS`.
+        token: (row, column).
+    """
+    chosen, mixer = trace.block(block), model.get_submodule(block).mixer
+    inputs = trace.block(_before(model, block)).features
+    assert inputs is not None
+    count, name = chosen.grid[0] * chosen.grid[1], model.config.mixer if chosen.stage < 4 else "attention"
+    weights: Array | None = None
+    side = chosen.kernel_small
+    if chosen.kernels is not None:
+        assert chosen.aggregated is not None
+        taps, written = chosen.kernels[:, :, token[0], token[1]], chosen.aggregated
+        shares, weights = shares_of(taps, chosen.grid, token), _in_rms(_square(taps), chosen.kernels.numpy())
+        weight_count = taps.numel()
+    elif chosen.attention is not None:
+        assert isinstance(mixer, Residual)
+        rows = chosen.attention[:, token[0] * chosen.grid[1] + token[1]].unflatten(1, chosen.grid)  # (heads, h, w)
+        shares, weights = rows.mean(0).numpy(), _in_rms(rows.numpy(), chosen.attention.numpy())
+        weight_count, written = rows.numel(), _attended(mixer.m, inputs, chosen.attention)
+    elif isinstance(mixer, StaticConv):
+        conv = mixer.conv.c if isinstance(mixer.conv, ConvNorm) else mixer.conv  # fused
+        taps, side = conv.weight.detach().float().cpu().flatten(1), conv.kernel_size[0]  # (C, K*K)
+        shares, weight_count = shares_of(taps, chosen.grid, token), taps.numel()
+        written = torch.nn.functional.conv2d(inputs, taps.view(-1, 1, side, side), None, 1, side // 2, 1, len(inputs))
+    else:
+        shares, weight_count, written, side = shares_of(torch.ones(1, 1), chosen.grid, token), 0, inputs, 1
+    return Mixing(
+        mixer=name,
+        place=place_at(trace, block, token),
+        perceives=_window(chosen.grid, token, chosen.kernel_large) | (chosen.kind == "msa"),
+        reads=_window(chosen.grid, token, side) | (chosen.kind == "msa"),
+        shares=shares,
+        weights=weights,
+        feature=_in_rms(written.mean(0).numpy()),
+        attribution=None,
+        weight_count=weight_count,
+        macs=mixer_cost(model.config, chosen.stage, chosen.grid).macs // count,
+        extent=_extent(trace, chosen),
+    )
+
+
+def shares_of(weights: Tensor, grid: tuple[int, int], token: tuple[int, int]) -> Array:
+    """Share of each token in the magnitudes of weights around one, (h, w).
+
+    Taps beyond the grid read nothing and count nothing. Sets whose weights are all zero are left out of the mean.
+
+    Args:
+        weights: (n, K·K), taps row-major.
+        grid: (h, w).
+        token: (row, column) of the middle tap.
+    """
+    window = _square(weights.abs().double())  # (n, K, K)
+    reach, (row, column), (height, width) = window.shape[1] // 2, token, grid
+    rows = slice(max(reach - row, 0), min(height - row + reach, 2 * reach + 1))  # of the window, within the grid
+    columns = slice(max(reach - column, 0), min(width - column + reach, 2 * reach + 1))
+    inside = window[:, rows, columns]
+    totals = inside.sum((1, 2))
+    mean = (inside[totals > 0] / totals[totals > 0][:, None, None]).sum(0) / max(int((totals > 0).sum()), 1)
+    shares = np.zeros(grid, np.float32)
+    top, left = row - reach + rows.start, column - reach + columns.start
+    shares[top : top + mean.shape[0], left : left + mean.shape[1]] = mean
+    return shares
+
+
+def _attended(msa: torch.nn.Module, inputs: Tensor, attention: Tensor) -> Tensor:
+    """What a recorded attention (heads, N, N) makes of the values of inputs (C, h, w), before the projection."""
+    assert isinstance(msa, MSA)
+    parameter = next(msa.parameters())
+    with torch.no_grad():
+        values = msa.qkv(inputs[None].to(parameter.device, parameter.dtype)).split(msa.split, dim=1)[2]
+    values = values[0].float().cpu().flatten(1).unflatten(0, (msa.num_heads, -1))  # (heads, d, N)
+    return (values @ attention.transpose(1, 2)).flatten(0, 1).unflatten(1, inputs.shape[1:])  # (C, h, w)
+
+
+def _block_like(model: LSNet, trace: ForwardTrace, block: str) -> str:
+    """The block of a network with its own mixer that is in the same stage as another network's, nearest in depth."""
+    stage = trace.block(block).stage
+    depth = [b.name for b in trace.blocks.values() if b.stage == stage].index(block)
+    names = [name for name, number, _ in model.named_blocks() if number == stage]
+    return names[min(range(1, len(names), 2), key=lambda index: (abs(index - depth), index))]
+
+
+def _before(model: LSNet, block: str) -> str:
+    """The block before one of odd depth, which is in the same stage: what it writes, the block reads."""
+    names = [name for name, _, _ in model.named_blocks()]
+    return names[names.index(block) - 1]
+
+
+def _nearest(trace: ForwardTrace, block: str, kind: BlockKind) -> str | None:
+    names = list(trace.blocks)
+    fitting = [i for i, name in enumerate(names) if trace.blocks[name].kind == kind]
+    return names[min(fitting, key=lambda i: abs(i - names.index(block)))] if fitting else None
+
+
+def _window(grid: tuple[int, int], token: tuple[int, int], side: int) -> np.ndarray:
+    """Which tokens lie in a window around one, (h, w); none for a side of 0."""
+    rows, columns = (np.abs(np.arange(length) - at) <= side // 2 for length, at in zip(grid, token, strict=True))
+    return (rows[:, None] & columns) & (side > 0)
+
+
+def _square(taps: Tensor) -> Tensor:
+    side = round(taps.shape[1] ** 0.5)
+    return taps.unflatten(1, (side, side))  # (n, K, K)
+
+
+def _in_rms(values: Array | Tensor, unit: Array | None = None) -> Array:
+    """Values in units of the root mean square of ``unit``, or of themselves; zeros stay zeros."""
+    array = np.asarray(values, np.float64)
+    size = float(np.sqrt(np.square(array if unit is None else unit, dtype=np.float64).mean()))
+    return (array / size if size > 0 else array).astype(np.float32)
+
+
+def _extent(trace: ForwardTrace, block: BlockTrace) -> tuple[float, float]:
+    width, height = trace.geometry.frame.size
+    return height / block.stride, width / block.stride

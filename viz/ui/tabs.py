@@ -1,0 +1,122 @@
+"""The views in their tabs: the open one follows the visitor's picture, block and pinned pixel."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import gradio as gr
+from gradio.blocks import Block
+from gradio.events import Dependency
+
+from lsnet import InputError
+from viz.results import Result
+from viz.texts import Texts, texts_in
+from viz.ui import wording
+from viz.ui.localize import Localizer
+from viz.ui.panel import Panel, build_panel, done, emptied, prepared, shown, stopped, waiting
+from viz.ui.runs import Runs
+from viz.ui.service import Explorer
+from viz.ui.visit import Visit
+from viz.views import VIEWS
+from viz.views.settings import checked
+
+log = logging.getLogger(__name__)
+
+# The open view stands in the address, so that a copied link opens it again.
+_KEEP_TAB = """(visit) => {
+  const address = new URL(window.location);
+  address.searchParams.set('tab', '%s');
+  history.replaceState(history.state, '', address);
+  return [visit];
+}"""
+
+
+class ViewTabs:
+    """Builds one tab per view and fills the one that is open.
+
+    Attributes:
+        container: the tabs as one component.
+        panels: what is in each, by the view's name.
+    """
+
+    def __init__(self, explorer: Explorer, localize: Localizer, say: Texts) -> None:
+        """Build the tabs, inside a ``gr.Blocks``."""
+        self.explorer = explorer
+        self.runs: Runs[Result] = Runs(explorer.networks)
+        with gr.Tabs(elem_id="views") as self.container:
+            self.panels = {view.name: build_panel(view, localize, say) for view in VIEWS}
+
+    def follow(self, visit: gr.State, changes: Sequence[Dependency]) -> None:
+        """Fill the open tab after each of these events, and whenever a tab is opened or set otherwise."""
+        quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
+        own = []
+        for panel in self.panels.values():
+            keep = _KEEP_TAB % panel.view.name
+            own.append(panel.tab.select(self._open(panel), visit, visit, js=keep, **quick))
+            controls = list(panel.controls.values())
+            for control in controls:
+                moved = control.release if isinstance(control, gr.Slider) else control.input  # type: ignore[attr-defined]
+                own.append(moved(self._set(panel), [visit, *controls], visit, **quick))
+            panel.cancel.click(self._stop, None, None, queue=False, **quick)
+        outputs = [component for panel in self.panels.values() for component in panel.components]
+        for event in (*changes, *own):
+            event.then(
+                self._fill,
+                visit,
+                outputs,
+                api_visibility="private",
+                show_progress="hidden",
+                concurrency_limit=16,  # they wait for the networks by themselves, and give way to later ones
+            )
+
+    def _open(self, panel: Panel) -> Callable[[Visit], Visit]:
+        return lambda visit: replace(visit, view=panel.view.name)
+
+    def _set(self, panel: Panel) -> Callable[..., Visit]:
+        def keep(visit: Visit, *given: Any) -> Visit:
+            return replace(visit, settings={**visit.settings, panel.view.name: panel.values(given)})
+
+        return keep
+
+    def _stop(self, request: gr.Request) -> None:
+        self.runs.stop(str(request.session_hash))
+
+    def _fill(self, visit: Visit, request: gr.Request) -> Iterator[dict[Block, Any]]:
+        """Show the open view at the visit's place: at once where it is known, else as it gets computed."""
+        say, panel = texts_in(visit.language), self.panels[visit.view]
+        try:
+            yield from self._filled(visit, panel, say, str(request.session_hash))
+        except Exception as error:
+            if not isinstance(error, InputError):
+                log.exception("while computing %s", visit.view)
+            yield stopped(panel, wording.problem(error, say))
+
+    def _filled(self, visit: Visit, panel: Panel, say: Texts, visitor: str) -> Iterator[dict[Block, Any]]:
+        view, analysis = panel.view, self.explorer.analysis(visit.key)
+        block = view.block_for(analysis.trace, visit.block)
+        if block is None:
+            yield emptied(panel, say("view.none"))
+            return
+        token = analysis.trace.geometry.pixel_to_token(*visit.pixel, analysis.trace.blocks[block])
+        if token is None:
+            yield emptied(panel, say("explore.cropped"))
+            return
+        subject = self.explorer.subject(visit.key, block, token)
+        values = checked(view.settings, visit.settings.get(view.name, {}), view.name, subject, say)
+        yield prepared(panel, subject, values, say)
+        remark = say("view.elsewhere", block=block) if block != visit.block else ""
+        result = None
+        for news in self.runs.start(
+            visitor, lambda progress: self.explorer.results(visit.key, view, subject, values, progress)
+        ):
+            if isinstance(news, Result):
+                result = news
+                yield shown(panel, result, say, visit.dark, remark)
+            else:
+                yield waiting(panel, news, say)
+        if result is None:
+            yield stopped(panel, say("view.stopped"))
+            return
+        code = view.python_lines(analysis.weights, analysis.name, analysis.size, analysis.mode, block, token, values)
+        yield done(panel, result, code, self.explorer.folder(visit.key))
