@@ -2,9 +2,27 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-MixerName = Literal["ls", "none", "static", "small", "attention"]
+MixerName = Literal[
+    "ls",
+    "none",
+    "static",
+    "small",
+    "attention",
+    "window",
+    "sdta",
+    "lsra",
+    "repmixer",
+    "cga",
+    "aff",
+    "condconv",
+    "dyconv",
+    "involution",
+    "dcd",
+    "cot",
+    "odconv",
+]
 
 STEM_STRIDE = 8
 
@@ -20,16 +38,19 @@ class LSNetConfig:
         num_heads: attention heads per stage; stages 1 to 3 use them only where ``mixer`` is ``"attention"``.
         key_dim: query and key channels per head.
         mixer: the token mixer of the odd blocks of stages 1 to 3, a key of :data:`lsnet.mixers.MIXERS`.
-        kernel_large: K_L, the side of LKP's depthwise kernel in tokens, odd.
+        kernel_large: K_L, the side of LKP's depthwise kernel in tokens, odd; 1 for none, as with ``mixer="small"``.
         kernel_small: K_S, the side of the aggregation window in tokens, odd.
         channels_per_set: C/G, how many channels share one dynamic kernel.
+        ska: whether LS convs aggregate with dynamic kernels; else LKP's outcome goes through a static convolution.
+        dw: whether blocks of even index have their depthwise convolution.
+        se: whether blocks of even index have squeeze-and-excitation.
         img_size: the input (height, width) in pixels at which attention biases are stored without interpolation.
         in_chans: channels of the input.
         num_classes: outputs of the classifier; 0 for none.
         distilled: whether there is a second classifier, trained on a teacher's decisions.
         drop_path_rate: stochastic depth of the last block; earlier blocks have linearly less.
 
-    Source: paper, section 3.4 and table 8; the authors' released code.
+    Source: paper, sections 3.3 and 4.4 with tables 5 to 8; the authors' released code.
     """
 
     dims: tuple[int, int, int, int]
@@ -40,6 +61,9 @@ class LSNetConfig:
     kernel_large: int = 7
     kernel_small: int = 3
     channels_per_set: int = 8
+    ska: bool = True
+    dw: bool = True
+    se: bool = True
     img_size: int | tuple[int, int] = 224
     in_chans: int = 3
     num_classes: int = 1000
@@ -47,6 +71,8 @@ class LSNetConfig:
     drop_path_rate: float = 0.0
 
     def __post_init__(self) -> None:
+        if self.mixer not in get_args(MixerName):
+            raise ValueError(f"expected mixer to be one of {', '.join(get_args(MixerName))}, got {self.mixer!r}")
         if any(dim % (2 * self.channels_per_set) for dim in self.dims):
             raise ValueError(f"expected dims divisible by {2 * self.channels_per_set}, got {self.dims}")
         if self.dims[3] % self.num_heads[3]:

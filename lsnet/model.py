@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -11,16 +11,13 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from lsnet import layers
-from lsnet.config import STEM_STRIDE, LSNetConfig, MixerName
+from lsnet.config import STEM_STRIDE, LSNetConfig
 from lsnet.layers import FFN, ConvNorm, NormLinear, Residual
-from lsnet.mixers import MIXERS, RepVggDw
-
-# What can be seen inside a block: dynamic kernels ("ls"), attention ("msa"), or neither.
-BlockKind = Literal["dw", "ls", "msa", "none"]
-KINDS: dict[MixerName, BlockKind] = {"ls": "ls", "small": "ls", "attention": "msa", "static": "dw", "none": "none"}
+from lsnet.mixers import MIXERS, BlockKind, RepVggDw, Tap, kind_of, taps_of
 
 SE_RATIO = 0.25
 FFN_RATIO = 2
+UNDECAYED = ("attention_biases", "relative_position_bias_table", "temperature")
 
 
 class Block(nn.Module):
@@ -29,22 +26,31 @@ class Block(nn.Module):
     Blocks of even index mix tokens with :class:`RepVggDw` and squeeze-and-excitation; those of odd index with the
     network's mixer in stages 1 to 3 and with self-attention in stage 4.
 
-    Source: paper, figure 4; the authors' released code.
+    Attributes:
+        kind: what can be seen inside; it stays when the network is fused.
+
+    Source: paper, figure 3 and table 8; the authors' released code.
     """
+
+    kind: BlockKind
 
     def __init__(self, config: LSNetConfig, stage: int, index: int, drop_path: float = 0.0) -> None:
         super().__init__()
         dim = config.dims[stage - 1]
         if index % 2 == 0:
-            self.mixer: nn.Module = RepVggDw(dim)
-            self.se: nn.Module = SqueezeExcite(dim, SE_RATIO)
-            self.kind: BlockKind = "dw"
+            self.mixer: nn.Module = RepVggDw(dim) if config.dw else nn.Identity()
+            self.se: nn.Module = SqueezeExcite(dim, SE_RATIO) if config.se else nn.Identity()
         else:
             mixer = config.mixer if stage < 4 else "attention"
-            self.mixer = MIXERS[mixer](config, stage, drop_path)
+            self.mixer = MIXERS[mixer](config, stage, drop_path, index)
             self.se = nn.Identity()
-            self.kind = KINDS[mixer]
+        self.kind = kind_of(self.mixer)
         self.ffn = Residual(FFN(dim, FFN_RATIO * dim), drop_path)
+
+    @property
+    def taps(self) -> dict[str, Tap]:
+        """What can be recorded of a forward pass, by name; paths are those of the block's submodules."""
+        return {**taps_of(self.mixer, "mixer"), "features": Tap("")}
 
     def forward(self, x: Tensor) -> Tensor:
         return self.ffn(self.se(self.mixer(x)))
@@ -196,8 +202,8 @@ class LSNet(nn.Module):
             raise ValueError("gradient checkpointing is not supported")
 
     def no_weight_decay(self) -> set[str]:
-        """Parameters that optimizers should not decay: the attention biases."""
-        return {name for name, _ in self.named_parameters() if name.endswith("attention_biases")}
+        """Parameters that optimizers should not decay: attention's biases and temperatures."""
+        return {name for name, _ in self.named_parameters() if name.endswith(UNDECAYED)}
 
     def fuse(self) -> "LSNet":
         """Fold batch norms and re-parameterizable branches, in place, for inference. Returns the network itself."""

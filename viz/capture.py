@@ -5,41 +5,24 @@ import os
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from lsnet.mixers import LSConv
-from lsnet.model import BlockKind, LSNet
+from lsnet.mixers import windows_of
+from lsnet.model import Block, LSNet
 from lsnet.predictor import Predictor
 from lsnet.preprocess import FrameMode
 from lsnet.weights import weights_label
 from viz.images import Geometry, load_picture
 from viz.trace import BlockTrace, ForwardTrace
 
-Side = Literal["input", "output"]
-
-# Where each tensor of a BlockTrace is found: a submodule of the block, and whether it goes in or comes out there.
-TAPS: dict[BlockKind, dict[str, tuple[str, Side]]] = {
-    "ls": {
-        "inputs": ("mixer", "input"),
-        "kernels": ("mixer.lkp", "output"),
-        "context": ("mixer.lkp.cv2", "output"),
-        "aggregated": ("mixer.ska", "output"),
-        "features": ("", "output"),
-    },
-    "msa": {"attention": ("mixer.m.attend", "output"), "features": ("", "output")},
-    "dw": {"features": ("", "output")},
-    "none": {"features": ("", "output")},
-}
-
 
 def taps_of(model: LSNet) -> list[str]:
     """Names of everything that can be recorded: ``"<block>.<tensor>"``, such as ``"blocks2.3.kernels"``."""
-    return [f"{name}.{tap}" for name, _, block in model.named_blocks() for tap in TAPS[block.kind]]
+    return [f"{name}.{tap}" for name, _, block in model.named_blocks() for tap in block.taps]
 
 
 @contextmanager
@@ -52,7 +35,7 @@ def capture(model: LSNet, taps: Iterable[str]) -> Iterator[dict[str, Tensor]]:
 
     Yields:
         A dictionary that a forward pass fills: detached tensors by tap name, batch dimension included, where the
-        model runs. Nothing is copied.
+        model runs, as they are found there (:attr:`lsnet.mixers.Tap.arrange`). Nothing is copied.
 
     Raises:
         KeyError: there is no such tap; the message lists those that are there.
@@ -76,7 +59,8 @@ def capture(model: LSNet, taps: Iterable[str]) -> Iterator[dict[str, Tensor]]:
 def _attach(model: LSNet, tap: str, record: dict[str, Tensor]) -> torch.utils.hooks.RemovableHandle:
     name, tensor = tap.rsplit(".", 1)
     block = model.get_submodule(name)
-    path, side = TAPS[block.kind][tensor]  # type: ignore[index]
+    assert isinstance(block, Block)
+    found = block.taps[tensor]
 
     def keep_output(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> None:
         record[tap] = output.detach()
@@ -84,10 +68,10 @@ def _attach(model: LSNet, tap: str, record: dict[str, Tensor]) -> torch.utils.ho
     def keep_input(module: nn.Module, args: tuple[Tensor, ...]) -> None:
         record[tap] = args[0].detach()
 
-    target = block.get_submodule(path)
-    return (
-        target.register_forward_hook(keep_output) if side == "output" else target.register_forward_pre_hook(keep_input)
-    )
+    target = block.get_submodule(found.path)
+    if found.side == "output":
+        return target.register_forward_hook(keep_output)
+    return target.register_forward_pre_hook(keep_input)
 
 
 def trace_image(
@@ -141,18 +125,21 @@ def _block_traces(model: LSNet, record: dict[str, Tensor], size: tuple[int, int]
     traces = {}
     for name, stage, block in model.named_blocks():
         stride = model.config.stride(stage)
-        lkp = block.mixer.lkp if isinstance(block.mixer, LSConv) else None
-        tensors = {
-            tap: record[f"{name}.{tap}"][0].float().cpu() for tap in TAPS[block.kind] if f"{name}.{tap}" in record
-        }
+        grid = (math.ceil(size[0] / stride), math.ceil(size[1] / stride))
+        tensors = {}
+        for tap, found in block.taps.items():
+            if f"{name}.{tap}" in record:
+                tensor = record[f"{name}.{tap}"]
+                tensors[tap] = (found.arrange(tensor, grid) if found.arrange else tensor)[0].float().cpu()
+        kernel_large, kernel_small = windows_of(block.mixer)
         traces[name] = BlockTrace(
             name=name,
             kind=block.kind,
             stage=stage,
             stride=stride,
-            grid=(math.ceil(size[0] / stride), math.ceil(size[1] / stride)),
-            kernel_large=lkp.kernel_large if lkp else 0,
-            kernel_small=lkp.kernel_small if lkp else 0,
+            grid=grid,
+            kernel_large=kernel_large,
+            kernel_small=kernel_small,
             **tensors,
         )
     return traces

@@ -71,7 +71,15 @@ QUALITATIVE: list[str] = [
 ]
 
 # What a block mixes tokens with.
-KIND_COLOURS: dict[str, str] = {"dw": "#8b95a5", "ls": "#5566d6", "msa": "#b45fb8", "none": "#c4c9d1"}
+KIND_COLOURS: dict[str, str] = {
+    "dw": "#8b95a5",
+    "ls": "#5566d6",
+    "dynamic": "#2f8f9d",
+    "msa": "#b45fb8",
+    "attention": "#b45fb8",
+    "global": "#a8862c",
+    "none": "#c4c9d1",
+}
 
 # The two windows of "see large, focus small", the same wherever they are drawn.
 PERCEPTION = "#17a99b"

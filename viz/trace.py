@@ -18,16 +18,19 @@ class BlockTrace:
 
     Attributes:
         name: such as ``"blocks2.3"``, the module's name in the network.
-        kind: ``"ls"`` has kernels, ``"msa"`` attention, ``"dw"`` is a depthwise convolution, ``"none"`` mixes nothing.
+        kind: ``"ls"`` has kernels and context, ``"dynamic"`` kernels of another making, ``"msa"`` and ``"attention"``
+            attention, ``"dw"`` is a static convolution, ``"global"`` has no weights of a token's own, ``"none"`` mixes
+            nothing.
         stage: 1 to 4.
         stride: input pixels per token.
         grid: (h, w), tokens.
-        kernel_large: side of the perception window in tokens, for LS blocks; else 0.
-        kernel_small: side of the aggregation window in tokens, for LS blocks; else 0.
+        kernel_large: side of the perception window in tokens; 0 where there is none, or where all is perceived.
+        kernel_small: side of the aggregation window in tokens; 0 where there is none.
         inputs: what the aggregation read, (C, h, w).
         kernels: the dynamic kernels that it used, (G, K·K, h, w), taps row-major; channel c used set ``c % G``.
-        context: the large-kernel depthwise output inside LKP, (C/2, h, w).
+        context: what kernels were predicted from; of LS blocks the large-kernel depthwise output, (C/2, h, w).
         aggregated: what the aggregation wrote, before its norm and residual connection, (C, h, w).
+        filters: one kernel for each channel as large as the grid, (C, h, w), applied circularly to ``inputs``.
         attention: (heads, N, N) with N = h·w; row i is how token i weighs all tokens and sums to one.
         features: the block's output, (C, h, w).
     """
@@ -43,6 +46,7 @@ class BlockTrace:
     kernels: Tensor | None = None
     context: Tensor | None = None
     aggregated: Tensor | None = None
+    filters: Tensor | None = None
     attention: Tensor | None = None
     features: Tensor | None = None
 

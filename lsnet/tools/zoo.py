@@ -10,7 +10,7 @@ import json
 import statistics
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import timm
 
@@ -25,9 +25,7 @@ START, END = "<!-- zoo table: written by lsnet.tools.zoo -->", "<!-- end of zoo 
 
 def plan() -> list[tuple[MixerName, int]]:
     """(mixer, seed) of all runs: first one seed of every mixer, then the next."""
-    return [
-        (mixer, seed) for seed in range(max(SEEDS.values())) for mixer in get_args(MixerName) if seed < SEEDS[mixer]
-    ]
+    return [(mixer, seed) for seed in range(max(SEEDS.values())) for mixer, seeds in SEEDS.items() if seed < seeds]
 
 
 def run_folder(output: Path, mixer: str, seed: int) -> Path:
@@ -86,7 +84,7 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> str:
         "| mixer | seeds | parameters without classifier | " + " | ".join(f"{name}, top-1" for name in sets) + " |",
         "|---" * (3 + len(sets)) + "|",
     ]
-    for mixer in get_args(MixerName):
+    for mixer in SEEDS:
         mine = [row for row in rows if row["mixer"] == mixer]
         if mine:
             cells = [mean_and_spread([100 * float(row[f"{name} accuracy"]) for row in mine]) for name in sets]

@@ -100,7 +100,7 @@ def test_any_input_side_from_32(network: LSNet, size: tuple[int, int]) -> None:
 
 
 def test_at_224_no_bias_is_interpolated(monkeypatch: pytest.MonkeyPatch, network: LSNet) -> None:
-    monkeypatch.setattr("lsnet.mixers.resize_bias_table", lambda *args: pytest.fail("interpolated"))
+    monkeypatch.setattr("lsnet.mixers.msa.resize_bias_table", lambda *args: pytest.fail("interpolated"))
     with torch.no_grad():
         network(pictures(1, 3, 224, 224))
         network(pictures(1, 3, 193, 256))  # the same 4 × 4 grid

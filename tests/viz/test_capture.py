@@ -1,6 +1,7 @@
 """Capture: what is recorded is what was computed, nothing stays behind, and only what is asked for is kept."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,9 +12,10 @@ from torch import nn
 
 import lsnet
 from lsnet.config import VARIANTS
+from lsnet.mixers import MIXERS, MSA, Tap
 from lsnet.ops import ska_reference
 from tests.conftest import randomize
-from viz.capture import TAPS, capture, taps_of, trace_image
+from viz.capture import capture, taps_of, trace_image
 
 
 def hooks(model: nn.Module) -> int:
@@ -77,7 +79,7 @@ def test_hooks_are_gone_after_success_and_after_failure(tiny_predictor: lsnet.Pr
 def test_hooks_are_gone_when_attaching_fails_half_way(
     tiny_predictor: lsnet.Predictor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(TAPS["msa"], "attention", ("mixer.nowhere", "output"))
+    monkeypatch.setattr(MSA, "taps", {"attention": Tap("nowhere")})
     with pytest.raises(AttributeError), capture(tiny_predictor.model, taps_of(tiny_predictor.model)):
         pytest.fail("the recording began")
     assert hooks(tiny_predictor.model) == 0
@@ -131,12 +133,19 @@ def test_to_npz(tiny_predictor: lsnet.Predictor, photo: Image.Image, tmp_path) -
         assert len(file["classes"]) == len(file["logits"]) == 1000
 
 
-@pytest.mark.parametrize("mixer", ["none", "static", "small", "attention"])
+@pytest.mark.parametrize("mixer", MIXERS)
 def test_every_mixer_can_be_traced(mixer: str, photo: Image.Image) -> None:
     predictor = lsnet.load_predictor("untrained/lsnet_n", device="cpu")
     model = timm.create_model("lsnet_n", mixer=mixer, num_classes=1000).eval()
-    trace = trace_image(type(predictor)(model, predictor.preprocess, predictor.card, predictor.device), photo, size=64)
-    expected = {"none": "none", "static": "dw", "small": "ls", "attention": "msa"}[mixer]
-    assert trace.blocks["blocks1.1"].kind == expected
-    assert trace.blocks["blocks1.1"].kernel_large == (1 if mixer == "small" else 0)
-    assert set(trace.blocks["blocks1.1"].tensors()) == set(TAPS[expected])  # type: ignore[index]
+    trace = trace_image(replace(predictor, model=model), photo, size=72)
+    block, member = trace.blocks["blocks1.1"], model.get_submodule("blocks1.1")
+    assert block.kind == member.kind
+    assert block.grid == (9, 9)
+    assert set(block.tensors()) == set(member.taps)
+    assert block.kernel_large == {"ls": 7, "small": 1, "involution": 1, "cot": 3}.get(mixer, 0)
+    if block.kernels is not None:
+        again = ska_reference(block.inputs[None], block.kernels[None].contiguous())[0]
+        torch.testing.assert_close(block.aggregated, again, rtol=1e-5, atol=1e-5)
+    if block.attention is not None:
+        assert block.attention.shape[1:] == (81, 81)
+        torch.testing.assert_close(block.attention.sum(-1), torch.ones_like(block.attention[..., 0]))
