@@ -103,6 +103,17 @@ def ls_conv(
     )
 
 
+def lkp_conv(dim: int, grid: Grid, kernel_large: int = 7, kernel_small: int = 3, fused: bool = False) -> Cost:
+    """:class:`lsnet.mixers.LKPConv`, LS convolution without SKA: HWC/4 · (5C + 2·K_L² + 4·K_S²)."""
+    tokens, large, small = math.prod(grid), kernel_large**2 if kernel_large > 1 else 0, kernel_small**2
+    norms = (3 if large else 2) * dim // 2 + dim  # channels of all batch norms
+    return Cost(
+        parameters=5 * dim * dim // 4 + dim // 2 * large + dim * small + 3 * dim + (1 if fused else 2) * norms,
+        macs=tokens * dim * (5 * dim + 2 * large + 4 * small) // 4,
+        activations=tokens * (7 if large else 6) * dim,
+    )
+
+
 def static_conv(dim: int, grid: Grid, kernel_size: int = 3, fused: bool = False) -> Cost:
     """:class:`lsnet.mixers.StaticConv`: HWC · K²."""
     return conv_norm(dim, dim, grid, kernel_size, groups=dim, fused=fused)
@@ -172,12 +183,8 @@ def classifier(dim: int, num_classes: int, fused: bool = False) -> Cost:
 
 # Closed forms by mixer: configuration, stage (1 to 4), grid and form to a cost. A mixer without one is counted.
 MIXER_COSTS: Mapping[MixerName, Callable[[LSNetConfig, int, Grid, bool], Cost]] = {
-    "ls": lambda config, stage, grid, fused: ls_conv(
-        config.dims[stage - 1], grid, config.kernel_large, config.kernel_small, config.channels_per_set, fused
-    ),
-    "small": lambda config, stage, grid, fused: ls_conv(
-        config.dims[stage - 1], grid, 1, config.kernel_small, config.channels_per_set, fused
-    ),
+    "ls": lambda config, stage, grid, fused: _perceiving(config, stage, grid, config.kernel_large, fused),
+    "small": lambda config, stage, grid, fused: _perceiving(config, stage, grid, 1, fused),
     "static": lambda config, stage, grid, fused: static_conv(config.dims[stage - 1], grid, config.kernel_small, fused),
     "none": lambda config, stage, grid, fused: Cost(),
     "attention": lambda config, stage, grid, fused: self_attention(
@@ -219,8 +226,9 @@ def model_cost(config: LSNetConfig, size: Grid | None = None, fused: bool = Fals
             costs[f"{name}.1"] = conv_norm(previous, dim, grid, fused=fused)
         for index in range(depth):
             block, even = f"{name}.{first + index}", index % 2 == 0
-            costs[f"{block}.mixer"] = rep_vgg_dw(dim, grid, fused) if even else mixer_cost(config, stage, grid, fused)
-            costs[f"{block}.se"] = squeeze_excite(dim) if even else Cost()
+            depthwise = rep_vgg_dw(dim, grid, fused) if config.dw else Cost()
+            costs[f"{block}.mixer"] = depthwise if even else mixer_cost(config, stage, grid, fused)
+            costs[f"{block}.se"] = squeeze_excite(dim) if even and config.se else Cost()
             costs[f"{block}.ffn"] = ffn(dim, grid, fused)
     for head in ("head", "head_dist") if config.distilled else ("head",):
         costs[head] = classifier(config.dims[-1], config.num_classes, fused)
@@ -276,6 +284,14 @@ def _ska_flop(
 ) -> int:
     """K² products and sums per output number; torch's own FLOP counter knows SKA as soon as this file is imported."""
     return 2 * math.prod(x_shape) * w_shape[2]
+
+
+def _perceiving(config: LSNetConfig, stage: int, grid: Grid, kernel_large: int, fused: bool) -> Cost:
+    """LS convolution, or what a configuration without SKA has in its place."""
+    dim, small = config.dims[stage - 1], config.kernel_small
+    if config.ska:
+        return ls_conv(dim, grid, kernel_large, small, config.channels_per_set, fused)
+    return lkp_conv(dim, grid, kernel_large, small, fused)
 
 
 def _strided(grid: Grid, stride: int) -> Grid:

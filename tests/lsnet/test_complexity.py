@@ -16,6 +16,7 @@ from lsnet.complexity import (
     Cost,
     conv_norm,
     counted_cost,
+    lkp_conv,
     ls_conv,
     mixer_cost,
     model_cost,
@@ -24,7 +25,7 @@ from lsnet.complexity import (
     static_conv,
 )
 from lsnet.config import VARIANTS, LSNetConfig
-from lsnet.mixers import MIXERS, MSA, SKA, LSConv, RepVggDw, StaticConv
+from lsnet.mixers import MIXERS, MSA, SKA, LKPConv, LSConv, RepVggDw, StaticConv
 from lsnet.model import LSNet
 
 PAPER_TABLES = Path(__file__).resolve().parents[2] / "assets" / "paper_tables.json"
@@ -114,11 +115,13 @@ def test_self_attention_by_hand() -> None:
         (LSConv(32), lambda grid, fused: ls_conv(32, grid, fused=fused)),
         (LSConv(32, 9, 5, 4), lambda grid, fused: ls_conv(32, grid, 9, 5, 4, fused)),
         (LSConv(32, 1, 3, 1), lambda grid, fused: ls_conv(32, grid, 1, 3, 1, fused)),
+        (LKPConv(32), lambda grid, fused: lkp_conv(32, grid, fused=fused)),
+        (LKPConv(32, 1, 5, 4), lambda grid, fused: lkp_conv(32, grid, 1, 5, fused)),
         (StaticConv(32, 5), lambda grid, fused: static_conv(32, grid, 5, fused)),
         (RepVggDw(32), lambda grid, fused: rep_vgg_dw(32, grid, fused)),
         (MSA(32, 4, 16, (4, 7)), lambda grid, fused: self_attention(32, grid, 4, 16, (4, 7), fused)),
     ],
-    ids=["ls", "ls 9 5 4", "small 1 3 1", "static 5", "rep_vgg_dw", "attention"],
+    ids=["ls", "ls 9 5 4", "small 1 3 1", "lkp", "lkp 1 5", "static 5", "rep_vgg_dw", "attention"],
 )
 @pytest.mark.parametrize("grid", [(4, 7), (1, 5), (9, 9)])
 def test_mixers_cost_what_is_counted(module: nn.Module, cost, grid: tuple[int, int], fused: bool) -> None:  # type: ignore[no-untyped-def]
@@ -141,10 +144,21 @@ def test_networks_cost_what_torch_counts(variant: str, fused: bool) -> None:
 
 
 @pytest.mark.parametrize("fused", [False, True])
-@pytest.mark.parametrize("mixer", MIXERS)
-def test_every_part_costs_what_its_modules_do(mixer: str, fused: bool) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        *({"mixer": mixer} for mixer in MIXERS),
+        {"ska": False},
+        {"ska": False, "kernel_large": 1, "mixer": "small"},
+        {"dw": False},
+        {"se": False},
+        {"kernel_large": 9, "kernel_small": 5, "channels_per_set": 4},
+    ],
+    ids=lambda options: " ".join(f"{name}={value}" for name, value in options.items()),
+)
+def test_every_part_costs_what_its_modules_do(options: dict[str, object], fused: bool) -> None:
     """Parameters and MACs of each part by torch; where there is a closed form, its traffic by hooks."""
-    config = replace(VARIANTS["n"], mixer=mixer, num_classes=5)  # type: ignore[arg-type]
+    config = replace(VARIANTS["n"], depths=(2, 2, 2, 2), num_classes=5, **options)  # type: ignore[arg-type]
     model = LSNet(config).eval()
     if fused:
         model.fuse()
@@ -156,7 +170,7 @@ def test_every_part_costs_what_its_modules_do(mixer: str, fused: bool) -> None:
         model(torch.zeros(1, 3, 72, 100))
     flops = {name.removeprefix("LSNet."): sum(ops.values()) for name, ops in counter.get_flop_counts().items()}
     assert {name: 2 * cost.macs for name, cost in costs.items()} == {name: flops.get(name, 0) for name in parts}
-    if mixer in MIXER_COSTS:
+    if config.mixer in MIXER_COSTS:
         traffic = by_part(traffic_by_hooks(model, torch.zeros(1, 3, 72, 100)), parts)
         assert {name: cost.activations for name, cost in costs.items()} == traffic
 
@@ -237,6 +251,9 @@ def test_the_papers_networks(variant: str, at_224: float, at_512: float, paramet
         ({"kernel_large": 3}, 0.31),
         ({"kernel_large": 5}, 0.31),
         ({"kernel_large": 9}, 0.32),
+        ({"ska": False}, 0.31),
+        ({"dw": False}, 0.31),
+        ({"se": False}, 0.31),
         ({"kernel_small": 1}, 0.30),
         ({"kernel_small": 5}, 0.34),
         ({"channels_per_set": 1}, 0.38),

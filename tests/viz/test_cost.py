@@ -135,6 +135,22 @@ def test_a_mixer_without_a_closed_form_is_counted_and_says_so(predictor: lsnet.P
         VIEW.draw(result, texts_in(language), False)
 
 
+@pytest.mark.parametrize("mixer", ["window", "involution", "aff", "repmixer"])
+def test_networks_with_other_mixers_have_all_their_parts_drawn(
+    predictor: lsnet.Predictor, photo: Image.Image, mixer: str
+) -> None:
+    trace = trace_image(predictor.framed(64), photo, blocks=[])  # only its grids matter here
+    other = with_model(predictor, LSNet(VARIANTS["n"], mixer=mixer, num_classes=1000)).framed(64)
+    result = model_costs(other, trace, "blocks1.1")
+    bars = VIEW.draw(result, texts_in("en"), False).data
+    for row, values in enumerate((result.macs, result.parameters, result.bytes)):
+        drawn = [bar for bar in bars if bar.yaxis == ("y", "y2", "y3")[row]]
+        assert sum(sum(bar.y) for bar in drawn) == pytest.approx(values.sum())
+    scaling = mixer_scaling(other, trace, "blocks1.1")
+    assert scaling.kind == ("dw" if mixer == "repmixer" else "other")  # RepMixer folds into a depthwise convolution
+    assert "1.1" in VIEW.tell(scaling, texts_in("zh-CN"))
+
+
 def test_a_block_that_mixes_nothing_costs_nothing(predictor: lsnet.Predictor, photo: Image.Image) -> None:
     without = with_model(predictor, LSNet(VARIANTS["n"], mixer="none", num_classes=1000))
     result = mixer_scaling(without, trace_image(without, photo), "blocks1.1")
@@ -239,7 +255,7 @@ def _present(result: PaperResults, cost: str, score: str) -> Iterator[list[float
 def test_closed_forms_stand_beside_the_papers_numbers(trace: ForwardTrace) -> None:
     told = VIEW.tell(paper_results(trace, "blocks1.1", 1), texts_in("en"))
     assert "LSNet-T 0.316 (0.3) · LSNet-S 0.538 (0.5) · LSNet-B 1.244 (1.3)" in told
-    assert "LSNet-S: mIoU, % 41.6" in VIEW.tell(paper_results(trace, "blocks1.1", 3), texts_in("en"))
+    assert "LSNet-S: mIoU % 41.6" in VIEW.tell(paper_results(trace, "blocks1.1", 3), texts_in("en"))
     assert paper_results(trace, "blocks1.1", 9).closed_forms == {}
 
 

@@ -27,12 +27,13 @@ def draw_model(result: ModelCosts, say: Texts, dark: bool = False) -> go.Figure:
     quantities = (("macs", result.macs), ("parameters", result.parameters), ("bytes", result.bytes))
     titles = [f"{say(f'cost.{name}')}: <b>{si(float(values.sum()), UNITS[name])}</b>" for name, values in quantities]
     figure = make_subplots(3, 1, shared_xaxes=True, vertical_spacing=0.07, subplot_titles=titles)
-    kinds = [kind for kind in theme.KIND_COLOURS if kind in result.kinds]
+    kinds = [kind for kind in dict.fromkeys(result.kinds) if kind is not None]
+    colours = {kind: theme.KIND_COLOURS.get(kind, theme.KIND_COLOURS["none"]) for kind in kinds}
     for row, (name, values) in enumerate(quantities, start=1):
         for kind in kinds:
-            figure.add_trace(_bars(result, name, values, kind, 0, say, theme.KIND_COLOURS[kind]), row, 1)
+            figure.add_trace(_bars(result, name, values, kind, 0, say, colours[kind]), row, 1)
         for kind in kinds:
-            figure.add_trace(_bars(result, name, values, kind, 1, say, _pale(theme.KIND_COLOURS[kind])), row, 1)
+            figure.add_trace(_bars(result, name, values, kind, 1, say, _pale(colours[kind])), row, 1)
         figure.add_trace(_bars(result, name, values, None, 1, say, tone["muted"]), row, 1)
         figure.update_yaxes(tickformat="~s", ticksuffix=UNITS[name], nticks=4, row=row, col=1)
     here = result.parts.index(result.place.block)
@@ -42,7 +43,7 @@ def draw_model(result: ModelCosts, say: Texts, dark: bool = False) -> go.Figure:
     places = list(range(len(result.parts)))
     figure.update_xaxes(
         tickvals=places,
-        ticktext=[part.removeprefix("blocks").replace("down", "↓") for part in result.parts],
+        ticktext=[_short_name(part, say) for part in result.parts],
         tickangle=-90,
         tickfont_size=10,
         showgrid=False,
@@ -68,7 +69,7 @@ def _bars(
     what = say("cost.frame") if kind is None else say(f"cost.share.{share}")
     # One entry of the legend stands for the paler half of all kinds.
     legend = say("cost.paler") if kind and share else say(f"cost.mixer.{kind}") if kind else what
-    first = next(k for k in theme.KIND_COLOURS if k in result.kinds)
+    first = next(kind for kind in result.kinds if kind is not None)
     marker = {"color": colour, "line": {"width": 0}}
     if kind is None:
         marker["pattern"] = {"shape": "/", "fillmode": "replace", "size": 5}
@@ -89,6 +90,10 @@ def _bars(
 def _pale(colour: str) -> str:
     red, green, blue = hex_to_rgb(colour)
     return f"rgba({red}, {green}, {blue}, 0.4)"
+
+
+def _short_name(part: str, say: Texts) -> str:
+    return f"↓{part.removeprefix('down')}" if part.startswith("down") else _part_name(part, say).removeprefix("blocks")
 
 
 def _part_name(part: str, say: Texts) -> str:

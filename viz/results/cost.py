@@ -96,7 +96,7 @@ class ModelCosts(Result):
         size: (height, width) of the input, pixels.
         parts: names of the parts in order of computation: ``"stem"``, ``"down2"`` to ``"down4"`` (downsampling before
             a stage), blocks such as ``"blocks2.3"``, ``"head"``.
-        kinds: of the blocks, ``"ls"``, ``"dw"``, ``"msa"`` or ``"none"``; None for parts that are no block.
+        kinds: of the blocks, as :attr:`lsnet.model.Block.kind`; None for parts that are no block.
         macs: multiply–accumulates of token mixing and of everything else in the part, (parts, 2).
         parameters: the same of parameters.
         bytes: the same of bytes moved.

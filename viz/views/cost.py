@@ -1,8 +1,9 @@
 """What token mixing costs: by resolution, by block, and in the paper's tables."""
 
 from collections.abc import Iterator
-from typing import cast
+from typing import cast, get_args
 
+from lsnet.model import BlockKind
 from viz.analysis.cost import Show, cost, timed
 from viz.figures.axes import UNITS, si
 from viz.figures.cost import draw_cost
@@ -122,7 +123,7 @@ def _tell_paper(result: PaperResults, say: Texts) -> str:
 
 VIEW = View(
     name="cost",
-    kinds=("ls", "dw", "msa", "none"),
+    kinds=get_args(BlockKind),  # everything costs something
     analyse=analyse,
     draw=draw_cost,
     code="cost(predictor, trace, block, {show!r}, {quantity!r}, {table!r})",
