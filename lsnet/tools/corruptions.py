@@ -11,7 +11,6 @@ a JPEG in between.
 import hashlib
 import importlib
 import importlib.metadata
-import importlib.util
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
@@ -85,11 +84,10 @@ def corrupt(pixels: Pixels, seed: int, corruption: str, severity: int) -> Pixels
     """Corrupt a picture (H, W, 3), at least 32 pixels a side; the same seed gives the same picture.
 
     Raises:
-        InputError: the package that does it is not installed.
+        InputError: the package that does it cannot be used.
     """
     package_version()
     apply = importlib.import_module("imagecorruptions").corrupt
-
     # Most corruptions draw from numpy's global generator; two have one of their own.
     options = {"seed": seed} if corruption in ("glass_blur", "impulse_noise") else {}
     state = np.random.get_state()
@@ -105,20 +103,17 @@ def package_version() -> str:
     """The version of the package that corrupts.
 
     Raises:
-        InputError: it is not installed.
+        InputError: it is not installed or cannot be imported.
     """
-    if importlib.util.find_spec("imagecorruptions") is None:
+    try:
+        importlib.import_module("imagecorruptions")
+        return importlib.metadata.version(PACKAGE)  # not that of its forerunner, which today's numpy cannot run
+    except ImportError as error:
         raise InputError(
             "data.no_imagecorruptions",
-            f"corrupting pictures on the fly needs the package {PACKAGE}: pip install {PACKAGE}",
-        )
-    try:
-        return importlib.metadata.version(PACKAGE)
-    except importlib.metadata.PackageNotFoundError as error:
-        raise InputError(
-            "data.other_imagecorruptions",
-            f"the package imagecorruptions that is installed does not run with today's numpy; {PACKAGE} takes its "
-            f"place: pip uninstall imagecorruptions, then pip install {PACKAGE}",
+            f"corrupting pictures on the fly needs the package {PACKAGE} (pip install {PACKAGE}), which cannot be used "
+            f"here: {error}",
+            package=PACKAGE,
         ) from error
 
 

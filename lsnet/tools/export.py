@@ -79,4 +79,4 @@ def write_weights(path: Path, trainer: "Trainer", record: Mapping[str, Any]) -> 
 def _machine(device: torch.device, processes: int) -> str:
     if device.type == "cuda":
         return f"{processes} × {torch.cuda.get_device_name(device)}"
-    return f"{processes} process of {torch.get_num_threads()} threads, {platform.machine()}, {os.cpu_count()} CPU cores"
+    return f"{processes} × {torch.get_num_threads()} threads, {platform.machine()}, {os.cpu_count()} CPU cores"
