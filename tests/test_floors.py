@@ -10,9 +10,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 # From the ground up; a file may import from its own floor and those below it.
 FLOORS = (
-    ("viz/images.py", "viz/theme.py", "viz/texts.py", "viz/examples.py", "viz/components.py", "viz/progress.py", "viz/paper.py"),
+    (
+        "viz/images.py",
+        "viz/theme.py",
+        "viz/texts.py",
+        "viz/examples.py",
+        "viz/components.py",
+        "viz/progress.py",
+        "viz/paper.py",
+        "viz/lessons.py",
+    ),
     ("viz/trace.py",),
-    ("viz/capture.py", "viz/payload.py", "viz/benchmark.py"),
+    ("viz/capture.py", "viz/payload.py", "viz/benchmark.py", "viz/quantities.py"),
     ("viz/subject.py", "viz/results"),
     ("viz/analysis",),
     ("viz/figures",),

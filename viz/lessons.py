@@ -227,8 +227,8 @@ def _front_matter(page: _Page) -> dict[str, Any]:
     try:
         front = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        line = re.search(r"line (\d+)", str(error))
-        raise page.error(int(line[1]) if line else page.body - 1, f"expected TOML: {error}") from error
+        told = re.search(r"line (\d+)", str(error))
+        raise page.error(int(told[1]) if told else page.body - 1, f"expected TOML: {error}") from error
     _check_keys(page, 1, front, {"title": str, "minutes": int, "steps": dict}, {})
     states = {}
     for name, values in front["steps"].items():
@@ -295,7 +295,8 @@ def _step(page: _Page, line: int, end: int, expected: str | None, states: Mappin
     if marks not in (["", ">"], ["", ">", "?", "!"]):
         wanted = "a text, '>' one thing to try, and perhaps '?' a question and '!' its answer"
         raise page.error(line, f"expected {wanted}, got {_outline(marks)}")
-    return Step(heading["name"], heading["title"], parts[0].text, states[expected], *(part.text for part in parts[1:]))
+    name, title = heading["name"], heading["title"]
+    return Step(name, title, parts[0].text, states[name], *(part.text for part in parts[1:]))
 
 
 def _worksheet(page: _Page, parts: Sequence[_Part], line: int) -> tuple[Exercise, ...]:

@@ -11,7 +11,7 @@ from lsnet.complexity import counted_cost
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.lessons import State, lessons
-from viz.quantities import QUANTITIES, filled, quantities_in
+from viz.quantities import QUANTITIES, Here, filled, quantities_in
 from viz.texts import LANGUAGES
 from viz.trace import ForwardTrace
 
@@ -30,7 +30,7 @@ def trace(predictor: lsnet.Predictor) -> ForwardTrace:
 
 
 def value(name: str, trace: ForwardTrace, block: str = "blocks2.3") -> str:
-    return QUANTITIES[name](trace, replace(CAT, block=block))
+    return QUANTITIES[name](Here(trace, replace(CAT, block=block)))
 
 
 def matrix(latex: str) -> np.ndarray:
@@ -108,8 +108,12 @@ def test_the_equation_of_channel_zero(trace: ForwardTrace) -> None:
 
 def test_beyond_the_corner_are_zeros(trace: ForwardTrace) -> None:
     state = next(step.state for step in lessons("en")[1].steps if step.name == "at-the-edge")
-    assert (state.img, QUANTITIES["row"](trace, state), QUANTITIES["column"](trace, state)) == ("cat", "0", "0")
-    inputs = matrix(QUANTITIES["inputs"](trace, state))
+    assert (state.img, QUANTITIES["row"](Here(trace, state)), QUANTITIES["column"](Here(trace, state))) == (
+        "cat",
+        "0",
+        "0",
+    )
+    inputs = matrix(QUANTITIES["inputs"](Here(trace, state)))
     assert (inputs == 0).tolist() == [[True] * 3, [True, False, False], [True, False, False]]
 
 
@@ -122,7 +126,7 @@ def test_shares(trace: ForwardTrace) -> None:
 
 
 def test_what_cannot_be_computed_says_why(trace: ForwardTrace) -> None:
-    with pytest.raises(ValueError, match="expected one of input, .* got 'colour'"):
+    with pytest.raises(ValueError, match=r"expected one of input, .* got 'colour'"):
         filled("{{colour}}", trace, CAT)
     with pytest.raises(ValueError, match=r"expected a block with kernels, got 'blocks2\.2'"):
         filled("{{perception_pixels}}", trace, replace(CAT, block="blocks2.2"))
