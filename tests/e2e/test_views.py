@@ -91,3 +91,11 @@ def test_the_open_view_stands_in_the_address_and_a_link_opens_it(visit: Visit) -
     tab = other.get_by_role("tab", name=entries("en")["view.attention.title"], exact=True)
     assert tab.get_attribute("aria-selected") == "true"
     assert other.locator("#npz-kernels").count() == 0 or not other.locator("#npz-kernels").is_visible()
+
+
+def test_a_link_sets_the_view_that_it_opens(visit: Visit) -> None:
+    page = visit("?tab=cost&set.show=model&set.quantity=bytes")
+    settled(page, "cost")
+    for setting, option in (("show", "model"), ("quantity", "bytes")):
+        label = entries("en")[f"view.cost.set.{setting}.{option}"]
+        assert page.locator("#views").get_by_label(label, exact=True).first.is_checked()

@@ -244,11 +244,11 @@ def test_pictures_with_little_to_see(tiny_predictor: lsnet.Predictor, kind: str,
     }[kind]
     predictor = tiny_predictor.framed(64, "whole")
     trace = trace_image(predictor, picture)
-    for block in ("blocks1.1", "blocks3.5"):
-        (result,) = kernel_atlas(predictor, picture, trace, block, (0, 0), [], show=show)  # type: ignore[arg-type]
-        assert all(np.isfinite(array).all() for array in result.arrays().values())
-        for language in LANGUAGES:
-            assert isinstance(draw_atlas(result, texts_in(language), True), go.Figure)
+    block = "blocks3.5" if kind == "small" else BLOCK
+    (result,) = kernel_atlas(predictor, picture, trace, block, (0, 0), [], show=show)  # type: ignore[arg-type]
+    assert all(np.isfinite(array).all() for array in result.arrays().values())
+    language = LANGUAGES[kind == "strip"]
+    assert isinstance(draw_atlas(result, texts_in(language), True), go.Figure)
 
 
 def test_a_block_without_kernels_is_told(predictor, photo, trace) -> None:  # type: ignore[no-untyped-def]

@@ -107,6 +107,9 @@ def test_statistics_and_attention_read_the_whole_picture(tiny_predictor: lsnet.P
     assert last.everywhere[-1] == "blocks4.3.mixer.m"
     with pytest.raises(ValueError, match="expected an LS block"):
         theoretical_field(model, "blocks4.3", (0, 0), (128, 96))
+    other = LSNet(VARIANTS["n"], mixer="involution", num_classes=0)
+    with pytest.raises(ValueError, match="expected convolutions, LS convs and self-attention"):
+        theoretical_field(other, "blocks2.2", (0, 0), (128, 96), "output")
     with pytest.raises(KeyError, match=r"no block 'blocks9\.0'"):
         theoretical_field(model, "blocks9.0", (0, 0), (128, 96))
 

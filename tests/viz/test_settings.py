@@ -68,6 +68,14 @@ def test_a_choice_of_another_networks_menu_falls_back() -> None:
     assert checked((choice,), {"target": "0"}, "any", NOBODY, SAY) == {"target": "0"}
 
 
+def test_what_stands_in_a_link_is_read_and_checked_like_any_other() -> None:
+    words = {"show": "bias", "where": "here,there", "count": "12", "share": "0.3", "photos": "true"}
+    given = {setting.name: setting.read(words[setting.name]) for setting in SETTINGS}
+    assert values_of(**given) == {"show": "bias", "where": ("here", "there"), "count": 12, "share": 0.3, "photos": True}
+    with pytest.raises(InputError):
+        values_of(count=SETTINGS[2].read("many"))
+
+
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_every_setting_and_option_has_its_words(view: View, language: str) -> None:

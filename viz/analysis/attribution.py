@@ -153,18 +153,17 @@ def attribution_map(
     (occlusion); Shrikumar et al. 2016 and 2017 (gradient × input, DeepLIFT); Springenberg et al. 2015 (guided
     backpropagation).
     """
+    # Input × gradient measures from zero: from the mean colour, whatever the baseline.
+    start = torch.zeros_like(batch) if method.name == "input_x_gradient" else absent
+    if method.name in (*WITH_BASELINE, "input_x_gradient") and torch.equal(batch, start):
+        return np.zeros(batch.shape[2:], np.float32), "baseline"  # captum would answer with rounding errors
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # captum tells at each use that its hooks come and go
         values = _by_captum(function, batch.clone().requires_grad_(), absent, trace, target, method)
     found: Array = values.detach().float().cpu().numpy()
     if not np.isfinite(found).all():
         return np.zeros_like(found), "not_finite"
-    if found.any():
-        return found, None
-    # Input × gradient measures from zero: from the mean colour, whatever the baseline.
-    start = absent if method.name in WITH_BASELINE else torch.zeros_like(batch)
-    measured = method.name in (*WITH_BASELINE, "input_x_gradient")
-    return found, "baseline" if measured and torch.equal(batch, start) else "flat"
+    return found, None if found.any() else "flat"
 
 
 def _by_captum(

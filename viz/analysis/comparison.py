@@ -1,8 +1,9 @@
 """One token through an LS convolution, a static convolution and self-attention."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -10,25 +11,27 @@ from PIL import Image
 from torch import Tensor
 
 from lsnet.complexity import mixer_cost, static_conv
-from lsnet.config import MixerName
+from lsnet.config import VARIANTS
 from lsnet.layers import ConvNorm, Residual
 from lsnet.mixers import MSA, StaticConv
-from lsnet.model import BlockKind, LSNet
+from lsnet.model import LSNet
 from lsnet.ops import ska
 from lsnet.predictor import Predictor, load_predictor
 from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
-from viz.analysis.siblings import gradient_times_input, measured, siblings
+from viz.analysis.siblings import FAMILY, gradient_times_input, measured, siblings
 from viz.capture import trace_image
 from viz.progress import Progress, silent
 from viz.results import Array, Place
-from viz.results.comparison import Comparison, Mixing
+from viz.results.comparison import ComparedMixer, Comparison, Mixing
 from viz.trace import BlockTrace, ForwardTrace
 
 Among = Literal["inside", "siblings"]
 
-SIBLINGS: tuple[MixerName, ...] = ("ls", "static", "attention")
+SIBLINGS: tuple[ComparedMixer, ...] = ("ls", "static", "attention")
+
+MOST_WEIGHTS = 2**26  # heads · N² of one block, 256 MiB in float32, of which a forward pass holds several copies
 
 
 def compare_mixers(
@@ -39,7 +42,7 @@ def compare_mixers(
     token: tuple[int, int],
     *,
     among: Among = "inside",
-    mixers: Sequence[MixerName] = SIBLINGS,
+    mixers: Sequence[ComparedMixer] = SIBLINGS,
     load: Callable[[str], Predictor] = load_predictor,
     progress: Progress = silent,
 ) -> Comparison:
@@ -62,7 +65,7 @@ def compare_mixers(
         among: what is compared.
         mixers: the siblings.
         load: gives bundled networks by source.
-        progress: told the share of siblings that are done.
+        progress: told the share that is done, between siblings and between their timed forward passes.
 
     Raises:
         ValueError: the block has no kernels, or no such token.
@@ -73,29 +76,30 @@ def compare_mixers(
     photo = seen_jpeg(predictor, picture)
     if among == "inside":
         return _inside(predictor, trace, place, photo)
-    rows, networks = [], siblings(mixers, load, predictor)
+    fitting = [mixer for mixer in mixers if mixer != "attention" or _attention_weights(trace) <= MOST_WEIGHTS]
+    rows, networks = [], siblings(fitting, load, predictor)
     for done, (mixer, sibling) in enumerate(networks.items(), start=1):
         name = _block_like(sibling.model, trace, block)
         own = trace_image(sibling, picture, blocks=[_before(sibling.model, name), name])
-        row = mixing(sibling.model, own, name, token)
+        row = mixing(sibling, own, name, token)
         rows.append(replace(row, mixer=mixer, attribution=_in_rms(gradient_times_input(sibling, picture))))
-        progress(done / (len(networks) + 1))
-    facts = measured(networks, picture)
+        progress(done / len(networks) / 2)
+    facts = measured(networks, picture, lambda share: progress((1 + share) / 2))
     rows = [replace(row, network=network) for row, network in zip(rows, facts, strict=True)]
     first = rows[0].place
-    untrained = "" if all(network.trained for network in facts) else " · untrained"
+    untrained = "" if all(row.trained for row in rows) else " · untrained"
     weights = f"{next(iter(networks.values())).card.architecture} · {', '.join(networks)}{untrained}"
-    progress(1)
-    return Comparison(replace(first, weights=weights), tuple(rows), photo)
+    left_out = tuple(mixer for mixer in mixers if mixer not in fitting)
+    return Comparison(replace(first, weights=weights), tuple(rows), photo, left_out=left_out)
 
 
 def _inside(predictor: Predictor, trace: ForwardTrace, place: Place, photo: bytes) -> Comparison:
-    model, chosen = predictor.model, trace.block(place.block)
+    chosen = trace.block(place.block)
     assert place.token is not None
     assert chosen.kernels is not None
     assert chosen.inputs is not None
     assert chosen.aggregated is not None
-    own = mixing(model, trace, place.block, place.token)
+    own = mixing(predictor, trace, place.block, place.token)
     mean = chosen.kernels.mean((2, 3))  # (G, K*K)
     written = ska(chosen.inputs[None], mean[None, :, :, None, None].expand(1, -1, -1, *chosen.grid).contiguous())[0]
     static = replace(
@@ -108,10 +112,10 @@ def _inside(predictor: Predictor, trace: ForwardTrace, place: Place, photo: byte
         macs=static_conv(len(chosen.inputs), (1, 1), chosen.kernel_small).macs,
     )
     rows = [own, static]
-    attending = _nearest(trace, place.block, "msa")
+    attending = _nearest_attention(trace, place.block)
     if attending is not None:
         geometry, other = trace.geometry, trace.block(attending)
-        rows.append(mixing(model, trace, attending, same_place(place.token, chosen, geometry, other, geometry)))
+        rows.append(mixing(predictor, trace, attending, same_place(place.token, chosen, geometry, other, geometry)))
     energy = chosen.kernels.double().square().sum()
     error = (chosen.kernels - mean[:, :, None, None]).double().square().sum()
     return Comparison(
@@ -123,19 +127,25 @@ def _inside(predictor: Predictor, trace: ForwardTrace, place: Place, photo: byte
     )
 
 
-def mixing(model: LSNet, trace: ForwardTrace, block: str, token: tuple[int, int]) -> Mixing:
+def mixing(predictor: Predictor, trace: ForwardTrace, block: str, token: tuple[int, int]) -> Mixing:
     """How a block of a network mixes the tokens around one.
 
     Args:
-        model: the network of the trace, plain or fused.
+        predictor: the network of the trace, plain or fused.
         trace: holds the block and the one before it.
-        block: name of a block with one of the mixers of :data:`lsnet.mixers.MIXERS`.
+        block: name of a block of odd depth.
         token: (row, column).
+
+    Raises:
+        ValueError: the block mixes tokens in another way than those of a comparison.
     """
-    chosen, mixer = trace.block(block), model.get_submodule(block).mixer
+    model, chosen = predictor.model, trace.block(block)
+    mixer = model.get_submodule(block).mixer
     inputs = trace.block(_before(model, block)).features
     assert inputs is not None
-    count, name = chosen.grid[0] * chosen.grid[1], model.config.mixer if chosen.stage < 4 else "attention"
+    name = model.config.mixer if chosen.stage < 4 else "attention"
+    if name not in get_args(ComparedMixer):
+        raise ValueError(f"expected one of the mixers {', '.join(get_args(ComparedMixer))}, got {name!r}")
     weights: Array | None = None
     side = chosen.kernel_small
     if chosen.kernels is not None:
@@ -156,8 +166,9 @@ def mixing(model: LSNet, trace: ForwardTrace, block: str, token: tuple[int, int]
     else:
         shares, weight_count, written, side = shares_of(torch.ones(1, 1), chosen.grid, token), 0, inputs, 1
     return Mixing(
-        mixer=name,
+        mixer=name,  # type: ignore[arg-type]
         place=place_at(trace, block, token),
+        trained=predictor.card.trained,
         perceives=_window(chosen.grid, token, chosen.kernel_large) | (chosen.kind == "msa"),
         reads=_window(chosen.grid, token, side) | (chosen.kind == "msa"),
         shares=shares,
@@ -165,7 +176,7 @@ def mixing(model: LSNet, trace: ForwardTrace, block: str, token: tuple[int, int]
         feature=_in_rms(written.mean(0).numpy()),
         attribution=None,
         weight_count=weight_count,
-        macs=mixer_cost(model.config, chosen.stage, chosen.grid).macs // count,
+        macs=mixer_cost(model.config, chosen.stage, chosen.grid).macs // math.prod(chosen.grid),
         extent=_extent(trace, chosen),
     )
 
@@ -211,16 +222,22 @@ def _block_like(model: LSNet, trace: ForwardTrace, block: str) -> str:
     return names[min(range(1, len(names), 2), key=lambda index: (abs(index - depth), index))]
 
 
+def _attention_weights(trace: ForwardTrace) -> int:
+    """Weights of the largest attention that a network of the family would have at this resolution: in stage 1."""
+    tokens = max(block.grid[0] * block.grid[1] for block in trace.blocks.values())
+    return VARIANTS[FAMILY[-1]].num_heads[0] * tokens**2
+
+
 def _before(model: LSNet, block: str) -> str:
     """The block before one of odd depth, which is in the same stage: what it writes, the block reads."""
     names = [name for name, _, _ in model.named_blocks()]
     return names[names.index(block) - 1]
 
 
-def _nearest(trace: ForwardTrace, block: str, kind: BlockKind) -> str | None:
+def _nearest_attention(trace: ForwardTrace, block: str) -> str | None:
     names = list(trace.blocks)
-    fitting = [i for i, name in enumerate(names) if trace.blocks[name].kind == kind]
-    return names[min(fitting, key=lambda i: abs(i - names.index(block)))] if fitting else None
+    attending = [i for i, name in enumerate(names) if trace.blocks[name].kind == "msa"]
+    return names[min(attending, key=lambda i: abs(i - names.index(block)))] if attending else None
 
 
 def _window(grid: tuple[int, int], token: tuple[int, int], side: int) -> np.ndarray:

@@ -70,7 +70,7 @@ def contribution(
 def smallest_areas(contributions: Map, levels: Sequence[float] = LEVELS) -> Map:
     """How many pixels hold each share of the contribution, when the strongest are taken first.
 
-    Ding et al. take the smallest centred square instead; the smallest set does not assume where the field lies.
+    Ding et al. take the smallest rectangle instead; the smallest set assumes nothing about a field's shape.
 
     Args:
         contributions: (H, W), not negative.
@@ -79,7 +79,8 @@ def smallest_areas(contributions: Map, levels: Sequence[float] = LEVELS) -> Map:
     Returns:
         (len(levels),) pixels; 0 where nothing contributes.
 
-    Source: high-contribution area ratio of Ding et al., "Scaling Up Your Kernels to 31×31" (RepLKNet), 2022, table 11.
+    Source: the high-contribution area ratio of Ding et al., "Scaling Up Your Kernels to 31x31: Revisiting Large Kernel
+    Design in CNNs" (RepLKNet), 2022.
     """
     held = np.cumsum(np.sort(contributions, axis=None)[::-1], dtype=np.float64)
     if held[-1] <= 0:

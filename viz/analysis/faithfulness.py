@@ -88,27 +88,51 @@ def remove(
     batch = predictor.batch(picture)
     absent = baseline_input(batch, predictor.preprocess, found.baseline)
     function = explained(private_copy(predictor.model), trace, target)
-    grid: tuple[int, int] = found.patches.shape[:2]
-    generator = np.random.default_rng(SEED)
-    orders = [generator.permutation(found.patches.size) for _ in range(RANDOM_ORDERS)]
-    order = highest_first(found.patches, generator)
-    taken = np.rint(np.linspace(0, order.size, REMOVALS + 1)).astype(np.int64)
-    removed = [taken_masks(o, taken, grid) for o in (order, *orders)]
-    masks = np.concatenate([*removed, ~removed[0]])  # insertion starts with everything removed
-    scores = removal_scores(function, batch, absent, masks, found.patch, progress)
-    curves = scores.reshape(-1, taken.size)
-    fractions = taken / order.size
-    areas = np.asarray(np.trapezoid(curves, fractions))
+    fractions, curves = removal_curves(function, batch, absent, found.patches, found.patch, progress)
+    areas = np.asarray(np.trapezoid(curves, fractions), np.float32)
     return FaithfulAttribution(
         **vars(found),
-        fractions=fractions.astype(np.float32),
+        fractions=fractions,
         deletion=curves[0],
-        insertion=curves[-1],
-        random=curves[1:-1],
+        insertion=curves[1],
+        random=curves[2:],
         deletion_area=float(areas[0]),
-        insertion_area=float(areas[-1]),
-        random_areas=areas[1:-1].astype(np.float32),
+        insertion_area=float(areas[1]),
+        random_areas=areas[2:],
     )
+
+
+def removal_curves(
+    function: Explained,
+    batch: Tensor,
+    absent: Tensor,
+    patches: Array,
+    patch: int,
+    progress: Progress = silent,
+) -> tuple[Array, Array]:
+    """The score while patches are replaced, in their own order and in random ones.
+
+    Args:
+        function: whose score.
+        batch: the picture, (1, 3, H, W).
+        absent: what replaces it, (1, 3, H, W).
+        patches: how important each patch is, (rows, columns).
+        patch: side in pixels.
+        progress: told the share that is done.
+
+    Returns:
+        Fractions of patches taken, (S,), 0 to 1, and curves (2 + R, S): deletion, insertion, and deletion in each of
+        the random orders.
+    """
+    grid: tuple[int, int] = patches.shape[:2]
+    generator = np.random.default_rng(SEED)
+    randoms = [generator.permutation(patches.size) for _ in range(RANDOM_ORDERS)]
+    order = highest_first(patches, generator)
+    taken = np.unique(np.rint(np.linspace(0, order.size, REMOVALS + 1)).astype(np.int64))
+    removed = taken_masks(order, taken, grid)
+    masks = np.concatenate([removed, ~removed, *(taken_masks(random, taken, grid) for random in randoms)])
+    scores = removal_scores(function, batch, absent, masks, patch, progress)
+    return (taken / order.size).astype(np.float32), scores.reshape(-1, taken.size)
 
 
 def highest_first(values: Array, generator: np.random.Generator) -> NDArray[np.int64]:

@@ -7,11 +7,14 @@ from functools import reduce
 from timm.layers import SqueezeExcite
 from torch import Tensor, nn
 
-from lsnet.mixers import MSA, LSConv, RepVggDw
-from lsnet.model import LSNet
+from lsnet.mixers import MSA, BlockKind, LSConv, RepVggDw
+from lsnet.model import Block, LSNet
 from viz.analysis.lkp_steps import lkp_of
 from viz.results.large_field import PixelBox, Target, TheoreticalField
 from viz.trace import BlockTrace
+
+# Kinds of block whose windows are known: other mixers of a comparison shift, pool or transform what they read.
+COUNTED: tuple[BlockKind, ...] = ("ls", "dw", "msa", "none")
 
 
 @dataclass(frozen=True)
@@ -94,13 +97,16 @@ def theoretical_field(
 
     Raises:
         KeyError: there is no such block.
-        ValueError: the block has no kernels.
+        ValueError: the block has no kernels, or a mixer on the way reads in a way that is not counted here.
     """
     before = list(modules_before(model, block))
     last: nn.Module = model.get_submodule(block)
     if target != "output":
         block, last = f"{block}.mixer.lkp", lkp_of(model, block)
     path = [*before, (block, last)]
+    for name, module in path:
+        if isinstance(module, Block) and module.kind not in COUNTED:
+            raise ValueError(f"expected convolutions, LS convs and self-attention before {block!r}, got {name!r}")
     window = reduce(Window.then, (window_of(module) for _, module in path), Window())
     everywhere = [
         (f"{name}.{inner}" if inner else name, module)

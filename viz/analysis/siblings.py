@@ -2,34 +2,38 @@
 
 import csv
 import statistics
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from PIL import Image
+from torch import Tensor
 
-from lsnet.complexity import counted_cost
-from lsnet.config import STEM_STRIDE, MixerName
+from lsnet.complexity import Cost, model_cost
+from lsnet.config import STEM_STRIDE
 from lsnet.labels import imagenet_labels
+from lsnet.model import LSNet
 from lsnet.predictor import Predictor
 from lsnet.registry import create_lsnet
-from lsnet.tools.timing import compare
 from lsnet.weights import BUNDLED_DIR, IMAGENET_LABEL_SET, WeightsCard, bundled_names, weights_label
+from viz.progress import Progress, silent
 from viz.results import Array
-from viz.results.comparison import Accuracy, Network
+from viz.results.comparison import Accuracy, ComparedMixer, Network
 
 FAMILY = "lsnet_n"
 SEED = 0  # of untrained weights
+ROUNDS = 5  # timed forward passes of each network
 
 
 def siblings(
-    mixers: Sequence[MixerName], load: Callable[[str], Predictor], like: Predictor
-) -> dict[MixerName, Predictor]:
+    mixers: Sequence[ComparedMixer], load: Callable[[str], Predictor], like: Predictor
+) -> dict[ComparedMixer, Predictor]:
     """One network for each mixer, framing pictures as ``like`` does: all bundled, or else all untrained.
 
     Args:
-        mixers: keys of :data:`lsnet.mixers.MIXERS`.
+        mixers: what they mix tokens with.
         load: gives bundled networks by source.
         like: another network.
     """
@@ -39,7 +43,7 @@ def siblings(
     return {mixer: one.framed(like.preprocess.size, like.preprocess.mode) for mixer, one in found.items()}
 
 
-def untrained(mixer: MixerName, like: Predictor) -> Predictor:
+def untrained(mixer: ComparedMixer, like: Predictor) -> Predictor:
     """A network with random weights, always the same ones, on the device and with the preprocessing of ``like``."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(SEED)
@@ -68,31 +72,32 @@ def gradient_times_input(predictor: Predictor, picture: Image.Image) -> Array:
         logit = predictor.model(batch)[0].max()
     (gradient,) = torch.autograd.grad(logit, batch)
     products = (gradient * batch).sum(1, keepdim=True).detach().float().cpu()  # (1, 1, H, W)
-    cell = STEM_STRIDE
-    means = F.avg_pool2d(products, cell, ceil_mode=True, divisor_override=1)  # the divisor makes them sums
-    return means[0, 0].numpy()
+    sums = F.avg_pool2d(products, STEM_STRIDE, ceil_mode=True, divisor_override=1)  # the divisor makes them sums
+    return sums[0, 0].numpy()
 
 
-def measured(networks: Mapping[MixerName, Predictor], picture: Image.Image) -> list[Network]:
-    """Predictions for a picture, size, cost, time and accuracy; the timed forward passes take turns."""
+def measured(
+    networks: Mapping[ComparedMixer, Predictor], picture: Image.Image, progress: Progress = silent
+) -> list[Network]:
+    """Predictions for a picture, size, cost, time and accuracy of each network.
+
+    Args:
+        networks: by mixer; each has already seen a picture of this size, so that nothing is compiled any more.
+        picture: upright RGB.
+        progress: told the share of timed forward passes that are done.
+    """
     batches = {mixer: predictor.batch(picture) for mixer, predictor in networks.items()}
-
-    def run(mixer: MixerName) -> Callable[[], object]:
-        return lambda: networks[mixer].model(batches[mixer])
-
-    with torch.inference_mode():
-        timings = compare("", {mixer: run(mixer) for mixer in networks}, baseline=next(iter(networks)), seconds=0)
-    times = {timing.name: timing.median_ms for timing in timings}
+    times = _medians({mixer: (networks[mixer].model, batch) for mixer, batch in batches.items()}, progress)
     known = zoo_accuracy()
     facts = []
     for mixer, predictor in networks.items():
-        cost = counted_cost(predictor.model, tuple(batches[mixer].shape))
+        height, width = batches[mixer].shape[2:]
+        cost = sum(model_cost(predictor.model.config, (height, width)).values(), Cost())
         probabilities, classes = predictor.logits(picture).softmax(0).topk(min(3, len(predictor.classes)))
         labels = [predictor.classes[i] for i in classes.tolist()]
         facts.append(
             Network(
                 weights=weights_label(predictor.card),
-                trained=predictor.card.trained,
                 top=tuple(({"en": c.en, "zh": c.zh}, p) for c, p in zip(labels, probabilities.tolist(), strict=True)),
                 parameters=cost.parameters,
                 macs=cost.macs,
@@ -101,6 +106,19 @@ def measured(networks: Mapping[MixerName, Predictor], picture: Image.Image) -> l
             )
         )
     return facts
+
+
+@torch.inference_mode()
+def _medians(models: Mapping[ComparedMixer, tuple[LSNet, Tensor]], progress: Progress) -> dict[ComparedMixer, float]:
+    """Median milliseconds of forward passes; models take turns, so that a noisy machine is noisy for all of them."""
+    runs: dict[ComparedMixer, list[float]] = {mixer: [] for mixer in models}
+    for turn in range(ROUNDS):
+        for done, (mixer, (model, batch)) in enumerate(models.items(), start=1):
+            start = time.perf_counter()
+            model(batch).cpu()  # waits for the device
+            runs[mixer].append((time.perf_counter() - start) * 1e3)
+            progress((turn + done / len(models)) / ROUNDS)
+    return {mixer: statistics.median(values) for mixer, values in runs.items()}
 
 
 def zoo_accuracy(path: Path = BUNDLED_DIR / "zoo.csv") -> dict[str, tuple[Accuracy, ...]]:

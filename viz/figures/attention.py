@@ -40,7 +40,7 @@ def draw_rows(result: AttentionRows, say: Texts, dark: bool = False) -> go.Figur
     if result.photo is not None:
         maps.insert(0, TokenMap(say("attention.token"), None, result.extent, token))
     limit, unit = float(result.rows.max()), say("attention.weight")
-    return draw_maps(maps, result.photo, limit, unit, "%{z:.1%}", ".0%", say, result.place, dark)
+    return draw_maps(maps, result.photo, limit, unit, "%{z:.2%}", ".2~%", say, result.place, dark)
 
 
 def draw_rollout(result: AttentionRollout, say: Texts, dark: bool = False) -> go.Figure:
@@ -58,7 +58,7 @@ def draw_rollout(result: AttentionRollout, say: Texts, dark: bool = False) -> go
         maps.insert(0, TokenMap(say("attention.token"), None, result.extent, token))
     limit = float(others.max()) or float(result.maps.max())  # a grid of one token has no others
     unit = say("attention.weight")
-    return draw_maps(maps, result.photo, limit, unit, "%{z:.1%}", ".0%", say, result.place, dark)
+    return draw_maps(maps, result.photo, limit, unit, "%{z:.2%}", ".2~%", say, result.place, dark)
 
 
 def draw_sizes(result: AttentionSizes, say: Texts, dark: bool = False) -> go.Figure:

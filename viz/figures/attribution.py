@@ -20,20 +20,21 @@ IN_RANGE = 0.99
 
 KEPT = 0.2  # the share of the patches, the highest, that is left bright in the last picture
 
-GAP, CURVES_GAP = 0.04, 0.12  # between panels of a row, as shares of the figure's width
+# Between panels of a row, and left of those with axes for their labels, as shares of the figure's width.
+GAP, LABELS = 0.04, 0.08
 # Heights in CSS pixels: a map at most, its title and colour bar, curves, their title of two lines, their axis.
-MAP, ABOVE_MAP, CURVES, ABOVE_CURVES, AXIS = 230, 58, 190, 56, 50
+MAP, ABOVE_MAP, ABOVE_PICTURE, CURVES, ABOVE_CURVES, AXIS = 230, 58, 24, 190, 56, 50
 BAR = 130  # length of a colour bar in CSS pixels
 
 
 class Row(NamedTuple):
-    """Subplots side by side, by their numbers; pixels above, of and below them."""
+    """Subplots side by side, by their numbers; those that have axes; pixels above, of and below them."""
 
     numbers: Sequence[int]
+    axes: Sequence[int]
     above: int
     height: int
     below: int
-    gap: float = GAP
 
 
 def draw_attribution(result: Attribution, say: Texts, dark: bool = False) -> go.Figure:
@@ -42,13 +43,13 @@ def draw_attribution(result: Attribution, say: Texts, dark: bool = False) -> go.
     Below, the check, if there is one.
     """
     tone = theme.DARK if dark else theme.LIGHT
-    maps = 4 if result.method in SHARED_OUT else 2
+    maps = 4 if result.method in SHARED_OUT and not result.empty else 2
     rows = _map_rows(result, maps)
     checks = (maps + 1, maps + 2)
     if isinstance(result, FaithfulAttribution):
-        rows.append(Row(checks, ABOVE_CURVES, CURVES, AXIS, CURVES_GAP))
+        rows.append(Row(checks, checks, ABOVE_CURVES, CURVES, AXIS))
     elif isinstance(result, RandomisedAttribution):
-        rows.append(Row(checks, ABOVE_MAP, MAP, AXIS, CURVES_GAP))
+        rows.append(Row(checks, checks[1:], ABOVE_MAP, MAP, AXIS))
     figure = make_subplots(max(max(row.numbers) for row in rows), 1)
     total = _arrange(figure, rows)
 
@@ -80,9 +81,11 @@ def _extent(result: Attribution) -> str:
 def _map_rows(result: Attribution, maps: int) -> list[Row]:
     """Two maps side by side; one below the other where the picture is much wider than high."""
     height, width = result.size
-    columns = 1 if width > 2 * height else 2
-    side = max(36, min(MAP, round(1000 / columns * height / width)))
-    return [Row(range(n, n + columns), ABOVE_MAP, side, 12) for n in range(1, maps + 1, columns)]
+    if width > 2 * height:
+        side = max(36, min(MAP, round(1000 * height / width)))
+        return [Row([n], [], ABOVE_PICTURE if n in (1, 4) else ABOVE_MAP, side, 12) for n in range(1, maps + 1)]
+    side = min(MAP, round(500 * height / width))
+    return [Row([n, n + 1], [], ABOVE_MAP, side, 12) for n in range(1, maps + 1, 2)]
 
 
 def _arrange(figure: go.Figure, rows: list[Row]) -> int:
@@ -91,10 +94,10 @@ def _arrange(figure: go.Figure, rows: list[Row]) -> int:
     y = 0
     for row in rows:
         y += row.above
-        width = (1 - row.gap * (len(row.numbers) - 1)) / len(row.numbers)
+        width = (1 - GAP * (len(row.numbers) - 1)) / len(row.numbers)
         for place, number in enumerate(row.numbers):
-            left = place * (width + row.gap)
-            figure.update_xaxes(domain=[left, left + width], row=number)
+            left = place * (width + GAP)
+            figure.update_xaxes(domain=[left + LABELS * (number in row.axes), left + width], row=number)
             figure.update_yaxes(domain=[1 - (y + row.height) / total, 1 - y / total], row=number)
         y += row.height + row.below
     return total
@@ -132,11 +135,12 @@ def _draw_map(figure: go.Figure, result: Attribution, say: Texts, number: int, z
     limit = float(np.quantile(strength, IN_RANGE) if cell == 1 else strength.max()) or float(strength.max())
     x_axis, y_axis = figure.get_subplot(number, 1)
     left, right = x_axis.domain
+    edge = f"{limit:.2g}".replace("e-0", "e−").replace("e-", "e−")
     bar = {
         **{"orientation": "h", "thickness": 9, "lenmode": "pixels", "len": BAR, "x": (left + right) / 2, "xpad": 0},
         **{"y": y_axis.domain[1], "yanchor": "bottom", "ypad": 3, "ticklabelposition": "outside top"},
-        **{"tickvals": [-limit, 0, limit], "ticktext": [f"−{limit:.2g}", "0", f"{limit:.2g}"]},
-        **{"tickfont": {"size": 11}, "outlinewidth": 0},
+        **{"tickvals": [-limit, 0, limit], "ticktext": [f"−{edge}", "0", edge]},
+        **{"tickfont": {"size": 11}, "ticklabeloverflow": "allow", "outlinewidth": 0},
     }
     hover = say("attribution.pixel", x="%{x:.0f}", y="%{y:.0f}")
     drawn = go.Heatmap(

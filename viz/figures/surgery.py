@@ -12,7 +12,7 @@ from viz.texts import Texts
 
 GAP = 76  # CSS pixels between rows of panels: tick labels, the colour bar, the next titles
 PROFILE_HEIGHT, MAP_HEIGHT, LINE = 150, 180, 24
-LONGEST_NAME = 20  # letters of a class
+LONGEST_NAME = 16  # letters of a class
 AFTER, LOST = theme.KIND_COLOURS["ls"], theme.DIVERGING[6][1]
 
 
@@ -20,8 +20,8 @@ def draw_surgery(result: SurgeryEffect, say: Texts, dark: bool = False) -> go.Fi
     """The likeliest classes; the change of features block by block; where it is; and every block alone."""
     tone = theme.DARK if dark else theme.LIGHT
     operation = say(f"view.surgery.set.operation.{result.operation}")
-    where = say("surgery.jointly") if len(result.operated) > 1 else result.operated[0]
-    before, after = say("surgery.before"), say("surgery.after")
+    where = say("view.surgery.set.where.all") if len(result.operated) > 1 else result.operated[0]
+    keys = "　".join((_key(say("surgery.before"), tone["muted"]), _key(say("surgery.after"), AFTER)))
     heights = [
         max(len(result.classes), 2) * 2 * LINE * 0.62,
         PROFILE_HEIGHT,
@@ -39,9 +39,7 @@ def draw_surgery(result: SurgeryEffect, say: Texts, dark: bool = False) -> go.Fi
         vertical_spacing=GAP / total,
         horizontal_spacing=0.06,
         subplot_titles=[
-            say("surgery.answer", operation=operation, where=where)
-            + "<br>"
-            + "　".join(_key(name, colour) for name, colour in ((before, tone["muted"]), (after, AFTER))),
+            f"{say('surgery.answer', operation=operation)}<br>{where}　{keys}",
             say("surgery.change"),
             say("surgery.map", block=result.place.block),
             say("surgery.map", block=last),
@@ -81,7 +79,9 @@ def _draw_answer(figure: go.Figure, result: SurgeryEffect, say: Texts, tone: dic
         figure.add_trace(bars, 1, 1)
     figure.update_xaxes(tickformat=".0%", rangemode="tozero", row=1, col=1)
     ticks = {"tickvals": list(range(len(names))), "ticktext": names}
-    figure.update_yaxes(range=[len(names) - 0.5, -0.5], showgrid=False, zeroline=False, **ticks, row=1, col=1)
+    figure.update_yaxes(
+        range=[len(names) - 0.5, -0.5], tickfont_size=11, showgrid=False, zeroline=False, **ticks, row=1, col=1
+    )
 
 
 def _draw_profile(figure: go.Figure, result: SurgeryEffect, say: Texts, tone: dict[str, str]) -> None:
@@ -124,10 +124,10 @@ def _draw_maps(figure: go.Figure, result: SurgeryEffect, say: Texts) -> None:
     here = TokenMap("", result.block_map, result.block_extent, result.place.token)
     there = TokenMap("", result.last_map, result.last_extent)
     for column, one in enumerate((here, there), start=1):
-        add_map(figure, one, result.photo, "%{z:.1%}", say, 3, column)
+        add_map(figure, one, result.photo, "%{z:.2%}", say, 3, column)
     limit = float(max(result.block_map.max(), result.last_map.max())) or 1.0  # nothing changed: all at the dark end
     bottom = next(figure.select_yaxes(row=3, col=1)).domain[0]
-    bar = {"thickness": 10, "orientation": "h", "lenmode": "pixels", "len": 200, "nticks": 5, "tickformat": ".0%"}
+    bar = {"thickness": 10, "orientation": "h", "lenmode": "pixels", "len": 200, "nticks": 5, "tickformat": ".2~%"}
     corner = {"x": 0.5, "xanchor": "center", "y": bottom, "yanchor": "top", "ypad": 4}
     scale = {"colorscale": theme.SEQUENTIAL, "cmin": 0, "cmax": limit}
     figure.update_layout(coloraxis=scale | {"colorbar": bar | corner})

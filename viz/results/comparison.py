@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Literal
 
 import numpy as np
 
-from lsnet.config import MixerName
 from viz.results.place import Array, Place, Result
+
+# Keys of lsnet.mixers.MIXERS that fit one table: weights around a token, or over all tokens, or none.
+ComparedMixer = Literal["ls", "static", "attention", "small", "none"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,6 @@ class Network:
 
     Attributes:
         weights: one line that names them.
-        trained: whether they are.
         top: (name by language, probability) of the three most probable classes.
         parameters: learnable numbers.
         macs: multiply–accumulates for this picture.
@@ -44,7 +46,6 @@ class Network:
     """
 
     weights: str
-    trained: bool
     top: tuple[tuple[Mapping[str, str], float], ...]
     parameters: int
     macs: int
@@ -59,6 +60,7 @@ class Mixing:
     Attributes:
         mixer: the way.
         place: block and token; the token is the one that holds the same place of the picture.
+        trained: whether the network's weights are.
         perceives: (h, w) of booleans: which tokens decide the weights.
         reads: (h, w) of booleans: which tokens are aggregated.
         shares: (h, w): share of each token in the sum of weights' magnitudes, mean over kernel sets, channels or heads;
@@ -75,8 +77,9 @@ class Mixing:
         network: the whole network, where the networks differ.
     """
 
-    mixer: MixerName
+    mixer: ComparedMixer
     place: Place
+    trained: bool
     perceives: np.ndarray
     reads: np.ndarray
     shares: Array
@@ -100,12 +103,14 @@ class Comparison(Result):
             networks.
         static_cosine: cosine, over all channels and tokens, of what the block wrote with its own kernels and what it
             would have written with the static one; None between networks.
+        left_out: mixers whose attention would not fit into memory at this resolution.
     """
 
     rows: tuple[Mixing, ...]
     photo: bytes
     static_share: float | None = None
     static_cosine: float | None = None
+    left_out: tuple[ComparedMixer, ...] = ()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The numbers by name, such as ``ls/shares``."""

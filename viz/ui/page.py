@@ -257,15 +257,16 @@ class Page:
         return self._worded(replace(visit, language=texts_in(str(event._data.get("lang"))).language))
 
     def _arrive(self, visit: Visit, dark: bool, request: gr.Request) -> dict[Block, Any]:
-        """What the address asks for: a language, an example, a network."""
+        """What the address asks for: a language, an example, a network, a view and its settings."""
         asked = request.query_params
         opened = self._visit_of_link(visit, asked.get("img"), asked.get("model"))
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
-        asked_view = asked.get("tab")
-        view = asked_view if asked_view in self.tabs.panels else visit.view
-        answer = self._worded(replace(opened, language=language, dark=bool(dark), view=view))
-        answer[self.tabs.container] = gr.update(selected=view)
-        if opened != visit:  # the page came with the first example in it already
+        opened = self.tabs.linked(opened, asked)
+        answer = self._worded(replace(opened, language=language, dark=bool(dark)))
+        answer[self.tabs.container] = gr.update(selected=opened.view)
+        for control, value in self.tabs.set_by(opened).items():
+            answer[control]["value"] = value
+        if opened.key != visit.key:  # the page came with the first example in it already
             answer[self.inspector] = self._inspector_value(opened)
             answer[self.model]["value"] = self.explorer.analysis(opened.key).source
         return answer

@@ -1,7 +1,7 @@
 """The views in their tabs: the open one follows the visitor's picture, block and pinned pixel."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -69,6 +69,20 @@ class ViewTabs:
                 show_progress="hidden",
                 concurrency_limit=16,  # they wait for the networks by themselves, and give way to later ones
             )
+
+    def linked(self, visit: Visit, query: Mapping[str, str]) -> Visit:
+        """The visit with the view that a link asks for (``tab``) and its settings (``set.<name>``)."""
+        panel = self.panels.get(query.get("tab", ""))
+        if panel is None:
+            return visit
+        view = panel.view
+        given = {s.name: s.read(query[f"set.{s.name}"]) for s in view.settings if f"set.{s.name}" in query}
+        return replace(visit, view=view.name, settings={**visit.settings, view.name: given})
+
+    def set_by(self, visit: Visit) -> dict[Block, Any]:
+        """What was set in the open view, by the control that shows it."""
+        panel = self.panels[visit.view]
+        return {panel.controls[name]: value for name, value in visit.settings.get(visit.view, {}).items()}
 
     def _open(self, panel: Panel) -> Callable[[Visit], Visit]:
         return lambda visit: replace(visit, view=panel.view.name)

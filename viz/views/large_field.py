@@ -67,15 +67,17 @@ def _sentences(result: EffectiveField, say: Texts) -> Iterator[str]:
     if not result.totals[0]:
         yield say("large_field.tell.nothing")
         return
-    aggregation, perception, reach_share = (f"{share:.0%}" for share in result.inside[0])
+    aggregation, perception, reached = (f"{share:.0%}" for share in result.inside[0])
     small, large = result.kernel_small, result.kernel_large
     yield say("large_field.tell.windows", small=small, large=large, aggregation=aggregation, perception=perception)
-    left, top, right, bottom = result.field.box
-    if (bottom, right, top, left) == (*result.size, 0, 0):
+    height, width = result.size
+    if result.field.box == (0, 0, width, height):
         yield say("large_field.tell.reaches_all", side=result.field.side)
     else:
-        box = {"left": left, "top": top, "right": right, "bottom": bottom}
-        yield say("large_field.tell.reaches", side=result.field.side, inside=reach_share, **box)
+        edges = ("left", "top", "right", "bottom")
+        box = dict(zip(edges, result.field.box, strict=True))
+        box |= {f"picture_{edge}": round(at) for edge, at in zip(edges, result.picture_box, strict=True)}
+        yield say("large_field.tell.reaches", side=result.field.side, inside=reached, **box)
     if result.field.everywhere:
         names = ", ".join(f"`{name}`" for name in result.field.everywhere)
         yield say("large_field.tell.everywhere", names=names)

@@ -1,5 +1,6 @@
 """What a visitor can set in a view, declared: controls are built from it, and what comes back is checked by it."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -53,6 +54,10 @@ class Choice:
             raise InputError("view.choice", message, setting=self.name, options=options)
         return str(value)
 
+    def read(self, text: str) -> Value:
+        """The value that stands in a link: an option, or several with commas between."""
+        return tuple(filter(None, text.split(","))) if self.several else text
+
 
 @dataclass(frozen=True)
 class Number:
@@ -85,6 +90,13 @@ class Number:
             raise InputError("view.number", message, setting=self.name, low=self.low, high=self.high)
         return int(number) if whole else float(number)
 
+    def read(self, text: str) -> Value:
+        """The value that stands in a link; what is no number becomes one that no range holds."""
+        try:
+            return float(text)
+        except ValueError:
+            return math.nan
+
 
 @dataclass(frozen=True)
 class Switch:
@@ -101,6 +113,10 @@ class Switch:
     def check(self, value: object) -> Value:
         """The value as an analysis takes it."""
         return self.default if value is None else bool(value)
+
+    def read(self, text: str) -> Value:
+        """The value that stands in a link: ``true`` or ``1``, else off."""
+        return text.lower() in ("true", "1")
 
 
 Setting = Choice | Number | Switch
