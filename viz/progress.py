@@ -10,5 +10,9 @@ class Cancelled(Exception):  # noqa: N818  # it is no error
     """Nobody waits for the result any more."""
 
 
+class Overtaken(Cancelled):
+    """The same visitor has asked for something else meanwhile."""
+
+
 def silent(share: float) -> None:
     """A progress report that nobody reads."""

@@ -13,7 +13,7 @@ from tests.e2e.conftest import MODEL
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.texts import entries
-from viz.views import VIEWS
+from viz.views import VIEWS, View
 
 pytestmark = pytest.mark.browser
 Visit = Callable[..., Any]
@@ -34,16 +34,14 @@ def settled(page: Any, view: str) -> None:
     page.locator(f"#busy-{view}").wait_for(state="hidden")
 
 
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 @pytest.mark.parametrize(("width", "language"), [(1280, "en"), (390, "zh-CN")])
-def test_every_view_opens_and_fits_the_window(visit: Visit, width: int, language: str) -> None:
-    page = visit(f"?lang={language}", width=width, locale=language)
+def test_every_view_opens_and_fits_the_window(visit: Visit, view: View, width: int, language: str) -> None:
+    page = visit(f"?lang={language}&tab={view.name}", width=width, locale=language)
     page.get_by_text(entries(language)["input.upload"]).first.wait_for()
-    for view in VIEWS:
-        page.goto(re.sub(r"[?].*", f"?lang={language}&tab={view.name}", page.url))
-        page.wait_for_selector('.lsx[data-ready="true"]')
-        settled(page, view.name)
-        assert page.evaluate("document.documentElement.scrollWidth") <= width, view.name
-        assert page.get_by_text(entries(language)["error.internal"]).count() == 0
+    settled(page, view.name)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.get_by_text(entries(language)["error.internal"]).count() == 0
 
 
 def test_what_is_taken_home_is_what_was_computed(visit: Visit, tmp_path: Path) -> None:

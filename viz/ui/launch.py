@@ -22,7 +22,7 @@ CSS = f"""
 @media (max-width: 640px) {{
   .gradio-container .fillable {{ padding: 8px !important; }}
   #inputs {{ flex-direction: column; align-items: stretch; }}
-  #examples .grid-container {{ grid-auto-flow: column; grid-auto-columns: 72px; grid-template-columns: none !important; }}
+  #examples .grid-container {{ grid: auto / auto-flow 72px !important; }}
   #examples .grid-wrap {{ overflow-x: auto !important; }}
 }}
 #title h1 {{ margin: 0; font-size: 1.05rem; font-weight: 600; opacity: 0.75; }}
@@ -42,6 +42,7 @@ CSS = f"""
 #views .settings > * {{ flex: 0 1 auto; }}
 #views .busy {{ align-items: center; min-height: 0; gap: 0.8rem; }}
 #views .homes > * {{ flex: 0 0 auto; min-width: 8rem; }}
+#views .told table {{ display: block; overflow-x: auto; max-width: 100%; }}
 #views .told .katex-display {{ overflow-x: auto; overflow-y: hidden; }}
 #views .remark {{ font-size: 0.9rem; }}
 footer {{ opacity: 0.6; }}

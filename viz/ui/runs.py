@@ -5,10 +5,21 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-from viz.progress import Cancelled, Progress
+from viz.progress import Cancelled, Overtaken, Progress
 
 T = TypeVar("T")
 Compute = Callable[[Progress], Iterator[T]]
+
+
+class _Run:
+    """What ends a computation early, once it is set."""
+
+    def __init__(self) -> None:
+        self.end: Cancelled | None = None
+
+    def go_on(self) -> None:
+        if self.end is not None:
+            raise self.end
 
 
 class Runs(Generic[T]):
@@ -20,69 +31,60 @@ class Runs(Generic[T]):
 
     def __init__(self, lock: threading.Lock) -> None:
         self._lock = lock
-        self._stops: dict[str, threading.Event] = {}
+        self._latest: dict[str, _Run] = {}
         self._guard = threading.Lock()
 
     def start(self, visitor: str, compute: Compute[T]) -> Iterator[float | T]:
         """Yield what a computation reports: the share that is done (0…1), and its results as they get complete.
 
-        Ends early, without an error, when it is stopped. Errors of the computation are raised here.
+        Raises:
+            Cancelled: it was stopped; Overtaken, by a later computation of the same visitor.
+            Exception: whatever the computation raised.
         """
-        stop = self._take_over(visitor)
+        run = _Run()
+        self._end(visitor, Overtaken(), run)
         news: queue.SimpleQueue[float | T | BaseException | None] = queue.SimpleQueue()
-        threading.Thread(target=self._work, args=(compute, stop, news), daemon=True).start()
+        threading.Thread(target=self._work, args=(compute, run, news), daemon=True).start()
         try:
             while (item := news.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
-                if not stop.is_set():
-                    yield item
+                run.go_on()
+                yield item
         finally:
-            self._leave(visitor, stop)
+            run.end = run.end or Cancelled()
+            with self._guard:
+                if self._latest.get(visitor) is run:
+                    del self._latest[visitor]
 
     def stop(self, visitor: str) -> None:
         """Stop what this visitor waits for, at its next report."""
-        with self._guard:
-            if visitor in self._stops:
-                self._stops.pop(visitor).set()
+        self._end(visitor, Cancelled())
 
-    def _take_over(self, visitor: str) -> threading.Event:
-        self.stop(visitor)
+    def _end(self, visitor: str, why: Cancelled, successor: _Run | None = None) -> None:
         with self._guard:
-            stop = self._stops[visitor] = threading.Event()
-        return stop
-
-    def _leave(self, visitor: str, stop: threading.Event) -> None:
-        stop.set()
-        with self._guard:
-            if self._stops.get(visitor) is stop:
-                del self._stops[visitor]
+            earlier = self._latest.pop(visitor, None)
+            if earlier is not None:
+                earlier.end = why
+            if successor is not None:
+                self._latest[visitor] = successor
 
     def _work(
-        self,
-        compute: Compute[T],
-        stop: threading.Event,
-        news: "queue.SimpleQueue[float | T | BaseException | None]",
+        self, compute: Compute[T], run: _Run, news: "queue.SimpleQueue[float | T | BaseException | None]"
     ) -> None:
-        def go_on() -> None:
-            if stop.is_set():
-                raise Cancelled
-
         def progress(share: float) -> None:
-            go_on()
+            run.go_on()
             news.put(share)
 
         try:
             while not self._lock.acquire(timeout=0.05):
-                go_on()
+                run.go_on()
             try:
                 for result in compute(progress):
-                    go_on()
+                    run.go_on()
                     news.put(result)
             finally:
                 self._lock.release()
-        except Cancelled:
-            pass
         except BaseException as error:  # told where it is waited for
             news.put(error)
         news.put(None)

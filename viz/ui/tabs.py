@@ -10,6 +10,7 @@ from gradio.blocks import Block
 from gradio.events import Dependency
 
 from lsnet import InputError
+from viz.progress import Cancelled, Overtaken
 from viz.results import Result
 from viz.texts import Texts, texts_in
 from viz.ui import wording
@@ -67,6 +68,7 @@ class ViewTabs:
                 outputs,
                 api_visibility="private",
                 show_progress="hidden",
+                trigger_mode="multiple",
                 concurrency_limit=16,  # they wait for the networks by themselves, and give way to later ones
             )
 
@@ -101,6 +103,10 @@ class ViewTabs:
         say, panel = texts_in(visit.language), self.panels[visit.view]
         try:
             yield from self._filled(visit, panel, say, str(request.session_hash))
+        except Overtaken:
+            pass  # what is asked for now fills the tab
+        except Cancelled:
+            yield stopped(panel, say("view.stopped"))
         except Exception as error:
             if not isinstance(error, InputError):
                 log.exception("while computing %s", visit.view)
@@ -129,8 +135,6 @@ class ViewTabs:
                 yield shown(panel, result, say, visit.dark, remark)
             else:
                 yield waiting(panel, news, say)
-        if result is None:
-            yield stopped(panel, say("view.stopped"))
-            return
+        assert result is not None  # a computation that is not stopped has one
         code = view.python_lines(analysis.weights, analysis.name, analysis.size, analysis.mode, block, token, values)
         yield done(panel, result, code, self.explorer.folder(visit.key))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from viz.progress import Progress
+from viz.progress import Cancelled, Overtaken, Progress
 from viz.ui.runs import Runs
 
 
@@ -54,7 +54,8 @@ def test_a_later_computation_of_the_same_visitor_stops_the_earlier_one() -> None
     first = runs.start("anna", endless)
     assert next(first) == "started"
     assert list(runs.start("anna", counting))[-1] == "result 3"  # it had to wait for the lock
-    assert list(first) == []  # ends without an error
+    with pytest.raises(Overtaken):
+        list(first)
     count = len(steps)
     time.sleep(0.05)
     assert len(steps) == count
@@ -75,7 +76,9 @@ def test_stop_ends_it_and_others_go_on() -> None:
     runs.stop("berta")  # somebody else
     runs.stop("anna")
     waiting.set()
-    assert list(answers) == []
+    with pytest.raises(Cancelled) as caught:
+        list(answers)
+    assert not isinstance(caught.value, Overtaken)
     assert list(runs.start("berta", counting))
 
 
