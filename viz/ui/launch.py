@@ -24,6 +24,7 @@ CSS = f"""
   #inputs {{ flex-direction: column; align-items: stretch; }}
   #examples .grid-container {{ grid: auto / auto-flow 72px !important; }}
   #examples .grid-wrap {{ overflow-x: auto !important; }}
+  #views .told {{ max-width: calc(100vw - 32px); }}
 }}
 #title h1 {{ margin: 0; font-size: 1.05rem; font-weight: 600; opacity: 0.75; }}
 #notice, #problem {{ padding: 0.45rem 0.8rem; border-radius: 8px; border-left: 4px solid; font-size: 0.9rem; }}
@@ -42,7 +43,8 @@ CSS = f"""
 #views .settings > * {{ flex: 0 1 auto; }}
 #views .busy {{ align-items: center; min-height: 0; gap: 0.8rem; }}
 #views .homes > * {{ flex: 0 0 auto; min-width: 8rem; }}
-#views .told table {{ display: block; overflow-x: auto; max-width: 100%; }}
+#views .told {{ overflow-x: auto; }}
+#views .told :is(td, th) {{ min-width: 4.5rem; }}
 #views .told .katex-display {{ overflow-x: auto; overflow-y: hidden; }}
 #views .remark {{ font-size: 0.9rem; }}
 footer {{ opacity: 0.6; }}

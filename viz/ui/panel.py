@@ -19,6 +19,7 @@ from viz.views import View
 from viz.views.settings import Choice, Number, Setting, Values
 
 PICTURES = ("png", "svg")
+MOST_BUTTONS = 5  # options that stand side by side; more make a menu
 LATEX: list[dict[str, str | bool]] = [
     {"left": "$$", "right": "$$", "display": True},
     {"left": "$", "right": "$", "display": False},
@@ -127,7 +128,7 @@ def _control(view: View, setting: Setting, localize: Localizer, say: Texts) -> C
 
     first = setting.default if setting.default is not None else setting.options[0]
     chosen: Component
-    if setting.several or len(setting.options) > 6:
+    if setting.several or len(setting.options) > MOST_BUTTONS:
         value = list(first) if isinstance(first, tuple) else first
         chosen = gr.Dropdown(named(say), value=value, multiselect=setting.several, label=say(label), min_width=220)
     else:

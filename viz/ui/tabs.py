@@ -25,11 +25,11 @@ from viz.views.settings import checked
 log = logging.getLogger(__name__)
 
 # The open view stands in the address, so that a copied link opens it again.
-_KEEP_TAB = """(visit) => {
+_KEEP_TAB = """() => {
+  const open = document.querySelector('#views button[role=tab][aria-selected=true]');
   const address = new URL(window.location);
-  address.searchParams.set('tab', '%s');
+  address.searchParams.set('tab', open.id.replace(/^tab-|-button$/g, ''));
   history.replaceState(history.state, '', address);
-  return [visit];
 }"""
 
 
@@ -51,10 +51,11 @@ class ViewTabs:
     def follow(self, visit: gr.State, changes: Sequence[Dependency]) -> None:
         """Fill the open tab after each of these events, and whenever a tab is opened or set otherwise."""
         quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
-        own = []
+        # One event for all tabs: a page that opens at a link selects two of them, and the last one must win.
+        opened = self.container.select(self._open, visit, visit, **quick)
+        opened.then(None, js=_KEEP_TAB, api_visibility="private")
+        own = [opened]
         for panel in self.panels.values():
-            keep = _KEEP_TAB % panel.view.name
-            own.append(panel.tab.select(self._open(panel), visit, visit, js=keep, **quick))
             controls = list(panel.controls.values())
             for control in controls:
                 moved = control.release if isinstance(control, gr.Slider) else control.input  # type: ignore[attr-defined]
@@ -86,8 +87,8 @@ class ViewTabs:
         panel = self.panels[visit.view]
         return {panel.controls[name]: value for name, value in visit.settings.get(visit.view, {}).items()}
 
-    def _open(self, panel: Panel) -> Callable[[Visit], Visit]:
-        return lambda visit: replace(visit, view=panel.view.name)
+    def _open(self, visit: Visit, event: gr.SelectData) -> Visit:
+        return replace(visit, view=list(self.panels)[event.index])
 
     def _set(self, panel: Panel) -> Callable[..., Visit]:
         def keep(visit: Visit, *given: Any) -> Visit:
