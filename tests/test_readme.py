@@ -50,6 +50,13 @@ def test_the_speeds_are_those_that_were_measured() -> None:
     assert f"at most {overhead:.0%}".replace("%", " %") in README
 
 
+def test_the_accuracies_are_those_of_the_model_card() -> None:
+    card = (ROOT / "assets" / "weights" / "lsnet_t.md").read_text(encoding="utf-8")
+    rates = re.findall(r"\| (?:imagenette|caltech101)\w* \| \d+ \| ([^|]+?) \|", card)
+    assert len(rates) == 2
+    assert [rate for rate in rates if rate not in README] == []
+
+
 def test_both_commands_stand_in_the_readme() -> None:
     install = "python3 -m venv .venv && .venv/bin/pip install -r"
     assert f"{install} requirements.txt && .venv/bin/python app.py" in README
