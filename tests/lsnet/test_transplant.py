@@ -21,8 +21,9 @@ def gmacs(name: str) -> float:
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.empty(1, 3, 224, 224, device="meta"))
     counted = counter.get_flop_counts()["Global"]
-    assert not any("ska" in str(operator) for operator in counted)
-    return (sum(counted.values()) / 2 + sum(aggregated)) / 1e9
+    # Other modules may have taught the counter a formula for SKA; here it is counted by hand.
+    others = sum(flops for operator, flops in counted.items() if "ska" not in str(operator))
+    return (others / 2 + sum(aggregated)) / 1e9
 
 
 @pytest.mark.parametrize(

@@ -839,7 +839,7 @@ def test_example(entry):
     path = EXAMPLES / entry["file"]
     assert path.stat().st_size <= 90_000
     picture = load_picture(path)
-    assert max(picture.size) <= 640
+    assert max(picture.size) <= 720
     for texts in (entry["title"], entry["alt"]):
         assert set(texts) == {"en", "zh-CN"}
         assert all(texts.values())

@@ -24,7 +24,7 @@ CSS = f"""
   #inputs {{ flex-direction: column; align-items: stretch; }}
   #examples .grid-container {{ grid: auto / auto-flow 72px !important; }}
   #examples .grid-wrap {{ overflow-x: auto !important; }}
-  #views .told {{ max-width: calc(100vw - 32px); }}
+  #views .told {{ max-width: calc(100vw - 72px); }}
 }}
 #title h1 {{ margin: 0; font-size: 1.05rem; font-weight: 600; opacity: 0.75; }}
 #notice, #problem {{ padding: 0.45rem 0.8rem; border-radius: 8px; border-left: 4px solid; font-size: 0.9rem; }}
