@@ -32,12 +32,12 @@ def run_folder(output: Path, mixer: str, seed: int) -> Path:
     return output / f"lsnet_n_{mixer}_seed{seed}"
 
 
-def train_all(output: Path, recipe: Path, rest: Sequence[str]) -> None:
-    """Do the runs of :func:`plan`; ``rest`` are options of ``lsnet.tools.train``, such as ``--data``."""
+def train_all(output: Path, recipe: Path, rest: Sequence[str], mixers: Sequence[str] = tuple(SEEDS)) -> None:
+    """Do the runs of :func:`plan` with ``mixers``; ``rest`` are options of ``lsnet.tools.train``, such as ``--data``."""
     options = json.loads(recipe.read_text()).get("options", {})
     for mixer, seed in plan():
         folder = run_folder(output, mixer, seed)
-        if not finished(folder):
+        if mixer in mixers and not finished(folder):
             given = ["--recipe", str(recipe), "--options", json.dumps(options | {"mixer": mixer}), "--seed", str(seed)]
             train.main([*given, "--output", str(folder), "--resume", *rest])
 
@@ -120,9 +120,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("action", choices=("train", "table"))
     parser.add_argument("--output", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--recipe", type=Path, default=RECIPE)
+    parser.add_argument(
+        "--mixers",
+        nargs="+",
+        choices=list(SEEDS),
+        default=list(SEEDS),
+        help="train these only, so that several processes or machines can share the work",
+    )
     args, rest = parser.parse_known_args(argv)
     if args.action == "train":
-        train_all(args.output, args.recipe, rest)
+        train_all(args.output, args.recipe, rest, args.mixers)
     else:
         write_table(collect(args.output))
 

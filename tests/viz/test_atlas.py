@@ -27,16 +27,6 @@ BLOCK = "blocks1.1"  # 12 × 12 tokens of 8 pixels at 96 pixels
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
-    return tiny_predictor.framed(96)
-
-
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
-
-
-@pytest.fixture(scope="module")
 def others(photo: Image.Image) -> list[Image.Image]:
     return [photo.transpose(Image.Transpose.FLIP_LEFT_RIGHT), photo.crop((100, 50, 260, 210))]
 

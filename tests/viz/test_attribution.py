@@ -53,11 +53,6 @@ def exact(predictor: lsnet.Predictor) -> lsnet.Predictor:
     return replace(predictor, model=copy.deepcopy(predictor.model).double())
 
 
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
-
-
 class Function(Explained):
     """A number that is a given function of the picture, without any network."""
 

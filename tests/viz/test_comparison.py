@@ -32,16 +32,6 @@ BLOCK, TOKEN = "blocks1.1", (2, 9)  # 12 × 12 tokens at 96 pixels; the percepti
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
-    return tiny_predictor.framed(96)
-
-
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
-
-
-@pytest.fixture(scope="module")
 def inside(predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace) -> Comparison:
     return compare_mixers(predictor, photo, trace, BLOCK, TOKEN)
 

@@ -39,11 +39,6 @@ def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
     return tiny_predictor.framed(SIZE)
 
 
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
-
-
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
     """No time for more than the block's own grid."""

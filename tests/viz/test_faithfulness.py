@@ -23,7 +23,6 @@ from viz.analysis.faithfulness import (
     remove,
     untrained_like,
 )
-from viz.capture import trace_image
 from viz.progress import Cancelled
 from viz.results.attribution import Attribution, FaithfulAttribution, RandomisedAttribution
 from viz.subject import Subject
@@ -41,11 +40,6 @@ QUICK = Method("input_x_gradient")
 @pytest.fixture(scope="module")
 def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
     return tiny_predictor.framed(64)
-
-
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
 
 
 def found_by(predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace, target: Target) -> Attribution:

@@ -24,16 +24,6 @@ BLOCK, TOKEN = "blocks1.1", (3, 5)
 
 
 @pytest.fixture(scope="module")
-def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
-    return tiny_predictor.framed(96)
-
-
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
-
-
-@pytest.fixture(scope="module")
 def fused(predictor: lsnet.Predictor) -> lsnet.Predictor:
     return replace(predictor, model=copy.deepcopy(predictor.model).fuse())
 

@@ -26,21 +26,10 @@ from viz.analysis.operations import (
     uniform_attention,
     without_surround,
 )
-from viz.capture import capture, trace_image
+from viz.capture import capture
 from viz.trace import ForwardTrace
 
 LS = ("blocks1.1", "blocks2.3", "blocks3.3", "blocks3.5")
-SIZE = 96
-
-
-@pytest.fixture(scope="module")
-def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
-    return tiny_predictor.framed(SIZE)
-
-
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
 
 
 @pytest.fixture

@@ -28,17 +28,6 @@ from viz.views.surgery import VIEW
 
 OPERATIONS = ("mean", "identity", "box", "pixel", "picture", "shuffle", "surround", "uniform_attention")
 LS = ("blocks1.1", "blocks2.3", "blocks3.3", "blocks3.5")
-SIZE = 96
-
-
-@pytest.fixture(scope="module")
-def predictor(tiny_predictor: lsnet.Predictor) -> lsnet.Predictor:
-    return tiny_predictor.framed(SIZE)
-
-
-@pytest.fixture(scope="module")
-def trace(predictor: lsnet.Predictor, photo: Image.Image) -> ForwardTrace:
-    return trace_image(predictor, photo)
 
 
 def run(predictor: lsnet.Predictor, picture: Image.Image, *surgeries: Surgery) -> tuple[Tensor, Tensor]:
