@@ -263,7 +263,8 @@ class Page:
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
         opened = self.tabs.linked(opened, asked)
         answer = self._worded(replace(opened, language=language, dark=bool(dark)))
-        answer[self.tabs.container] = gr.update(selected=opened.view)
+        # Without a link's word for it, the tabs stay: a visitor may have opened one while the page was on its way.
+        answer[self.tabs.container] = gr.update(selected=opened.view) if opened.view != visit.view else gr.skip()
         for control, value in self.tabs.set_by(opened).items():
             answer[control]["value"] = value
         if opened.key != visit.key:  # the page came with the first example in it already
