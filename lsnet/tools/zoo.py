@@ -1,7 +1,8 @@
 """``python -m lsnet.tools.zoo``: train one network with each mixer and several seeds, all alike, and tabulate them.
 
 ``train`` does the runs that are not finished yet, one after the other, each resumable; ``table`` collects finished runs
-into ``zoo.csv`` and into the table of ``README.md``, both in ``assets/weights``.
+into ``zoo.csv`` and into the table of ``README.md``, both in ``assets/weights``; ``bundle`` puts weights of every mixer
+there.
 """
 
 import argparse
@@ -9,15 +10,20 @@ import csv
 import json
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import timm
+import torch
 
+from lsnet.complexity import Cost, model_cost
 from lsnet.config import MixerName
-from lsnet.tools import train
+from lsnet.registry import create_lsnet
+from lsnet.tools import bundle, train
+from lsnet.tools.timing import Timing, compare, machine
 from lsnet.weights import BUNDLED_DIR
 
+FAMILY = "lsnet_n"
 SEEDS: Mapping[MixerName, int] = {"ls": 3, "none": 2, "static": 3, "small": 2, "attention": 3}
 RECIPE = BUNDLED_DIR / "recipes" / "zoo.json"
 START, END = "<!-- zoo table: written by lsnet.tools.zoo -->", "<!-- end of zoo table -->"
@@ -29,11 +35,16 @@ def plan() -> list[tuple[MixerName, int]]:
 
 
 def run_folder(output: Path, mixer: str, seed: int) -> Path:
-    return output / f"lsnet_n_{mixer}_seed{seed}"
+    return output / f"{FAMILY}_{mixer}_seed{seed}"
+
+
+def bundled_name(mixer: str) -> str:
+    """What a mixer's weights are called among the bundled ones."""
+    return FAMILY if mixer == "ls" else f"{FAMILY}_{mixer}"
 
 
 def train_all(output: Path, recipe: Path, rest: Sequence[str], mixers: Sequence[str] = tuple(SEEDS)) -> None:
-    """Do the runs of :func:`plan` with ``mixers``; ``rest`` are options of ``lsnet.tools.train``, such as ``--data``."""
+    """Do the runs of :func:`plan` with ``mixers``; ``rest`` are options of ``lsnet.tools.train``, say ``--data``."""
     options = json.loads(recipe.read_text()).get("options", {})
     for mixer, seed in plan():
         folder = run_folder(output, mixer, seed)
@@ -52,7 +63,9 @@ def finished(folder: Path) -> bool:
 
 
 def collect(output: Path) -> list[dict[str, Any]]:
-    """A row for each finished run: mixer, seed, parameters, minutes; of each set, pictures and top-1 with its interval.
+    """A row for each finished run: mixer, seed, cost, minutes; of each set, pictures and top-1 with its interval.
+
+    Parameters and MACs are those of the inference form at the evaluation size, without the classifier.
 
     Raises:
         ValueError: the runs differ in more than mixer and seed.
@@ -64,11 +77,12 @@ def collect(output: Path) -> list[dict[str, Any]]:
             continue
         record = json.loads((folder / "log.json").read_text())
         recipe = record["recipe"]
-        model = timm.create_model(recipe["model"], num_classes=0, **recipe["options"])
+        config = create_lsnet(recipe["model"], num_classes=0, **recipe["options"]).config
+        cost = sum(model_cost(config, (recipe["eval_size"],) * 2, fused=True).values(), Cost())
         options = {key: value for key, value in recipe["options"].items() if key != "mixer"}
         recipes.append(recipe | {"options": options, "seed": None})
-        row = {"model": recipe["model"], "mixer": mixer, "seed": seed}
-        row |= {"parameters": sum(p.numel() for p in model.parameters()), "minutes": record["minutes"]}
+        row = {"model": recipe["model"], "mixer": mixer, "seed": seed, "size": recipe["eval_size"]}
+        row |= {"parameters": cost.parameters, "macs": cost.macs, "minutes": record["minutes"]}
         for name, rate in record["accuracy"].items():
             row |= {f"{name} {key}": value for key, value in rate.items()}
         rows.append(row)
@@ -77,18 +91,34 @@ def collect(output: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def summary(rows: Sequence[Mapping[str, Any]]) -> str:
-    """A Markdown table of mixers: seeds, parameters, and mean and spread of each set's accuracy over the seeds."""
-    sets = [key.removesuffix(" accuracy") for key in rows[0] if key.endswith(" accuracy")] if rows else []
+def times(mixers: Sequence[str], size: int, seconds: float = 20.0) -> dict[str, Timing]:
+    """How long each mixer's network takes for one picture of ``size`` pixels here, in its inference form, by mixer."""
+    batch = torch.randn(1, 3, size, size)
+    networks = {mixer: create_lsnet(FAMILY, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
+    with torch.inference_mode():
+        calls = {mixer: partial(network, batch) for mixer, network in networks.items()}
+        return {timing.name: timing for timing in compare(f"{size} px", calls, mixers[0], seconds)}
+
+
+def summary(rows: Sequence[Mapping[str, Any]], timings: Mapping[str, Timing]) -> str:
+    """A Markdown table of mixers: seeds, cost, time, and mean and spread of each set's accuracy over the seeds."""
+    sets = [key.removesuffix(" accuracy") for key in rows[0] if key.endswith(" accuracy")]
+    first = next(iter(timings.values()))
     lines = [
-        "| mixer | seeds | parameters without classifier | " + " | ".join(f"{name}, top-1" for name in sets) + " |",
-        "|---" * (3 + len(sets)) + "|",
+        f"| mixer | seeds | parameters | MACs | time of one picture, relative to `{first.baseline}` | "
+        + " | ".join(f"{name}, top-1" for name in sets)
+        + " |",
+        "|---" * (5 + len(sets)) + "|",
     ]
     for mixer in SEEDS:
         mine = [row for row in rows if row["mixer"] == mixer]
         if mine:
             cells = [mean_and_spread([100 * float(row[f"{name} accuracy"]) for row in mine]) for name in sets]
-            lines.append(f"| `{mixer}` | {len(mine)} | {int(mine[0]['parameters']):,} | " + " | ".join(cells) + " |")
+            size = f"{mine[0]['parameters'] / 1e6:.2f} M | {mine[0]['macs'] / 1e6:.0f} M"
+            time = f"{timings[mixer].median_ms:.1f} ms ({1 / timings[mixer].ratio:.2f} ×)"
+            lines.append(f"| `{mixer}` | {len(mine)} | {size} | {time} | " + " | ".join(cells) + " |")
+    here = machine()
+    lines += ["", f"Times are medians of networks that took turns, on {here['processor']}, {here['threads']} threads."]
     return "\n".join(lines)
 
 
@@ -99,25 +129,38 @@ def mean_and_spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.1f} % ({min(values):.1f} to {max(values):.1f})"
 
 
-def write_table(rows: Sequence[Mapping[str, Any]], folder: Path = BUNDLED_DIR) -> None:
+def write_table(rows: Sequence[Mapping[str, Any]], timings: Mapping[str, Timing], folder: Path = BUNDLED_DIR) -> None:
     """Write ``zoo.csv`` and replace the table in ``README.md``."""
-    if not rows:
-        raise ValueError("expected at least one finished run, found none")
     with (folder / "zoo.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
+        writer = csv.DictWriter(file, [*rows[0], "milliseconds"])
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows({**row, "milliseconds": round(timings[row["mixer"]].median_ms, 2)} for row in rows)
     readme = folder / "README.md"
     text = readme.read_text(encoding="utf-8")
     before, _, rest = text.partition(START)
     _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}\n{summary(rows)}\n{END}{after}", encoding="utf-8")
+    readme.write_text(f"{before}{START}\n{summary(rows, timings)}\n{END}{after}", encoding="utf-8")
+
+
+def tabulate(output: Path) -> None:
+    """Collect the finished runs, time their networks, and write the tables."""
+    rows = collect(output)
+    if not rows:
+        raise ValueError(f"expected at least one finished run under {output}, found none")
+    mixers = list(dict.fromkeys(row["mixer"] for row in rows))
+    write_table(rows, times(mixers, rows[0]["size"]))
+
+
+def bundle_all(output: Path, rest: Sequence[str]) -> None:
+    """Bundle seed 0 of every mixer: chosen before any was trained. ``rest`` names the pictures, as for training."""
+    for mixer in SEEDS:
+        bundle.main([str(run_folder(output, mixer, 0)), "--name", bundled_name(mixer), *rest])
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Train the zoo, or tabulate what is trained."""
+    """Train the zoo, tabulate what is trained, bundle one network of each mixer."""
     parser = argparse.ArgumentParser("python -m lsnet.tools.zoo", description=main.__doc__)
-    parser.add_argument("action", choices=("train", "table"))
+    parser.add_argument("action", choices=("train", "table", "bundle"))
     parser.add_argument("--output", type=Path, required=True, help="folder of the runs")
     parser.add_argument("--recipe", type=Path, default=RECIPE)
     parser.add_argument(
@@ -130,8 +173,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     args, rest = parser.parse_known_args(argv)
     if args.action == "train":
         train_all(args.output, args.recipe, rest, args.mixers)
+    elif args.action == "table":
+        tabulate(args.output)
     else:
-        write_table(collect(args.output))
+        bundle_all(args.output, rest)
 
 
 if __name__ == "__main__":

@@ -6,8 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lsnet.complexity import counted_cost
+from lsnet.registry import create_lsnet
 from lsnet.tools.recipe import Recipe
-from lsnet.tools.zoo import END, START, collect, finished, mean_and_spread, plan, run_folder, write_table
+from lsnet.tools.timing import Timing
+from lsnet.tools.zoo import END, START, collect, finished, mean_and_spread, plan, run_folder, times, write_table
 
 RECIPE = Recipe("lsnet_n", phases=((32, 2.0),)).to_dict()
 
@@ -35,13 +38,16 @@ def test_the_table_is_made_of_finished_runs(tmp_path: Path) -> None:
     log_run(tmp_path, "static", 0, 0.9, epochs=1)
     assert not finished(run_folder(tmp_path, "static", 0))
     (tmp_path / "README.md").write_text(f"before\n{START}\nold\n{END}\nafter\n")
-    write_table(collect(tmp_path), tmp_path)
+    took = {mixer: Timing("64 px", mixer, ms, ms, ms, 8 / ms, "ls") for mixer, ms in {"ls": 8.0, "none": 4.0}.items()}
+    write_table(collect(tmp_path), took, tmp_path)
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
     assert "| 60.0 % (50.0 to 70.0) |" in text
     assert "| 25.0 % (one seed) |" in text
+    assert "| 8.0 ms (1.00 ×) |" in text
+    assert "| 4.0 ms (0.50 ×) |" in text
     assert "static" not in text
     with (tmp_path / "zoo.csv").open() as file:
         assert [(row["mixer"], row["seed"], row["tints accuracy"]) for row in csv.DictReader(file)] == [
@@ -56,6 +62,21 @@ def test_runs_that_differ_in_more_are_not_compared(tmp_path: Path) -> None:
     log_run(tmp_path, "none", 0, 0.5, lr=2e-3)
     with pytest.raises(ValueError, match="mixer and seed only"):
         collect(tmp_path)
+
+
+def test_costs_are_those_of_the_network_without_its_classifier(tmp_path: Path) -> None:
+    log_run(tmp_path, "ls", 0, 0.5)
+    log_run(tmp_path, "none", 0, 0.5)
+    model = create_lsnet("lsnet_n", num_classes=0, mixer="none").eval().fuse()
+    rows = {row["mixer"]: row for row in collect(tmp_path)}
+    assert rows["none"]["parameters"] == sum(p.numel() for p in model.parameters())
+    assert rows["none"]["macs"] == counted_cost(model, (1, 3, 224, 224)).macs < rows["ls"]["macs"]
+
+
+def test_networks_are_timed_against_the_first() -> None:
+    timings = times(["ls", "none"], 32, seconds=0.0)
+    assert timings["ls"].ratio == 1
+    assert timings["none"].baseline == "ls"
 
 
 def test_mean_and_spread_by_hand() -> None:
