@@ -1,7 +1,10 @@
 """Which of several ``torchrun`` processes this is; one process where there is no ``torchrun``."""
 
 import os
+import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import distributed
@@ -46,6 +49,17 @@ class Processes:
     def leads(self) -> bool:
         """Whether this is the process that writes files and reports."""
         return self.rank == 0
+
+    def command(self, module: str, words: Sequence[str]) -> str:
+        """The command line that began this work, for the record; of full paths only the last part.
+
+        Args:
+            module: such as ``"lsnet.tools.train"``.
+            words: what followed it.
+        """
+        launcher = ["python"] if self.count == 1 else ["torchrun", "--nproc-per-node", str(self.count)]
+        told = [Path(word).name if Path(word).is_absolute() else word for word in words]
+        return shlex.join([*launcher, "-m", module, *told])
 
     def slowest(self, seconds: float) -> float:
         """The greatest of all processes' times."""

@@ -16,7 +16,6 @@ import csv
 import hashlib
 import importlib.metadata
 import json
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -250,8 +249,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "known_classes": args.known_classes,
         "limit": args.limit,
     }
-    words = [Path(word).name if Path(word).is_absolute() else word for word in argv or sys.argv[1:]]
-    command = shlex.join(["python", "-m", "lsnet.tools.robustness", *words])
+    command = processes.command("lsnet.tools.robustness", argv or sys.argv[1:])
     table = Table(args.output, subject, {"command": command, "versions": versions(packages), "machine": machine()})
     predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with ThreadPoolExecutor(max(args.workers, 1)) as threads, corruptions.process_pool(args.workers) as pool:

@@ -6,7 +6,6 @@ that an interrupted run that resumes ends with the same weights, and several pro
 
 import argparse
 import logging
-import shlex
 import sys
 import time
 from collections.abc import Sequence
@@ -339,9 +338,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume and (state := files.load_state(processes.device)):
         trainer.load_state(state)
         log.info("resumed after %d epochs and %d updates", trainer.epoch, trainer.update)
-    words = [Path(word).name if Path(word).is_absolute() else word for word in argv or sys.argv[1:]]
-    launcher = "python" if processes.count == 1 else f"torchrun --nproc-per-node {processes.count}"
-    train(trainer, files, shlex.join([*launcher.split(), "-m", "lsnet.tools.train", *words]), args.eval_limit)
+    train(trainer, files, processes.command("lsnet.tools.train", argv or sys.argv[1:]), args.eval_limit)
     processes.leave()
 
 
