@@ -7,7 +7,7 @@ import logging
 import tarfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
@@ -136,6 +136,19 @@ class Pictures:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def drawn(self, count: int) -> "Pictures":
+        """So many of them, in their order, always the same ones; all where there are no more."""
+        if count >= len(self):
+            return self
+        rows = np.sort(np.random.default_rng(0).permutation(len(self))[:count])
+        return replace(
+            self,
+            pixels=self.pixels[rows],
+            aspects=self.aspects[rows],
+            labels=self.labels[rows],
+            members=tuple(self.members[row] for row in rows),
+        )
 
 
 def torchvision_source(name: TorchvisionName, root: Path, held_out: float = 0.2) -> Source:

@@ -178,15 +178,7 @@ def conditions_made_here(
     args: argparse.Namespace, predictor: Predictor, pictures: Pictures, pool: Executor | None
 ) -> list[Condition]:
     """Pictures as they are, and with every chosen corruption and severity."""
-    if args.limit and args.limit < len(pictures):
-        rows = np.sort(np.random.default_rng(0).permutation(len(pictures))[: args.limit])
-        pictures = replace(
-            pictures,
-            pixels=pictures.pixels[rows],
-            aspects=pictures.aspects[rows],
-            labels=pictures.labels[rows],
-            members=tuple(pictures.members[row] for row in rows),
-        )
+    pictures = pictures.drawn(args.limit) if args.limit else pictures
 
     def opened(corruption: str, severity: int) -> tuple[Predictor, Pictures]:
         return predictor, corruptions.corrupted(pictures, corruption, severity, pool) if corruption else pictures

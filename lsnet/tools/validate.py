@@ -4,14 +4,15 @@ import argparse
 import csv
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import nn
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from lsnet.errors import InputError
@@ -64,21 +65,38 @@ def validate(predictor: Predictor, pictures: Pictures, processes: Processes, bat
 
     Only logits of classes that the weights know compete; ``pictures.classes`` are those of the weights.
     """
-    model: nn.Module = predictor.model
-    dtype = next(model.parameters()).dtype
     tally, seconds = Tally(len(predictor.classes)), 0.0
     rows = np.arange(len(pictures))[processes.rank :: processes.count]
-    batches = [rows[start : start + batch_size] for start in range(0, len(rows), batch_size)]
-    with torch.inference_mode():
-        for batch in tqdm(batches, pictures.name, unit="batch", mininterval=2, disable=not processes.leads):
-            start = time.perf_counter()
-            pixels = torch.from_numpy(pictures.pixels[batch]).to(predictor.device)
-            inputs = crops.normalize(pixels.permute(0, 3, 1, 2).float() / 255)
-            logits = model(inputs.to(dtype, memory_format=torch.channels_last)).float().cpu()  # waits for the device
-            seconds += time.perf_counter() - start
+    batches = logits_of(predictor, pictures, rows, batch_size)
+    progress = tqdm(total=len(rows), desc=pictures.name, mininterval=2, disable=not processes.leads)
+    with progress:
+        for batch, logits, took in batches:
+            seconds += took
             tally.add(logits, torch.from_numpy(pictures.labels[batch]))
+            progress.update(len(batch))
     tally.merge()
     return Validation(pictures.name, tally, processes.slowest(seconds), pictures.broken)
+
+
+def logits_of(
+    predictor: Predictor, pictures: Pictures, rows: npt.NDArray[np.int64], batch_size: int = 64
+) -> Iterator[tuple[npt.NDArray[np.int64], Tensor, float]]:
+    """Logits of chosen pictures, batch by batch.
+
+    Yields:
+        Which rows; their logits (B, classes) on the CPU; the seconds spent in the network and in moving to and from it.
+    """
+    model: nn.Module = predictor.model
+    dtype = next(model.parameters()).dtype
+    for first in range(0, len(rows), batch_size):
+        batch = rows[first : first + batch_size]
+        pictured = pictures.pixels[batch]  # (B, H, W, 3); made here where they are corrupted on the fly
+        start = time.perf_counter()
+        with torch.inference_mode():
+            pixels = torch.from_numpy(pictured).to(predictor.device)
+            inputs = crops.normalize(pixels.permute(0, 3, 1, 2).float() / 255)
+            logits = model(inputs.to(dtype, memory_format=torch.channels_last)).float().cpu()  # waits for the device
+        yield batch, logits, time.perf_counter() - start
 
 
 def matched_pictures(source: Source, predictor: Predictor, cache: Path) -> Pictures:
