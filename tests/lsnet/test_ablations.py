@@ -1,8 +1,10 @@
 """The variants of the paper's tables 5 to 8: each is an option of one network, and costs what the paper prints."""
 
+import csv
 import math
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -13,41 +15,14 @@ from torch.utils.flop_counter import FlopCounterMode
 from lsnet.config import VARIANTS, MixerName
 from lsnet.mixers import MIXERS, LKPConv, LSConv
 from lsnet.model import LSNet
+from lsnet.tools.ablations import ROWS, main, printed_gmacs
 from tests.conftest import randomize
 
 # Options of LSNet-T, and the GFLOPs (multiply-accumulates) that the paper prints for it at 224 pixels.
 PRINTED: dict[str, tuple[dict[str, Any], float]] = {
-    "LSNet-T": ({}, 0.31),
-    # Table 5.
-    "w/o LS conv": ({"mixer": "none"}, 0.29),
-    "(S)W-SA": ({"mixer": "window"}, 0.36),
-    "SDTA": ({"mixer": "sdta"}, 0.37),
-    "LSRA": ({"mixer": "lsra"}, 0.37),
-    "RepMixer": ({"mixer": "repmixer"}, 0.29),
-    "CGA": ({"mixer": "cga"}, 0.32),
-    "AFF": ({"mixer": "aff"}, 0.30),
-    # Table 6.
-    "CondConv": ({"mixer": "condconv"}, 0.29),
-    "DY-Conv": ({"mixer": "dyconv"}, 0.29),
-    "Involution": ({"mixer": "involution"}, 0.31),
-    "DCD": ({"mixer": "dcd"}, 0.29),
-    "CoT": ({"mixer": "cot"}, 0.37),
-    "ODConv": ({"mixer": "odconv"}, 0.29),
-    # Table 7.
-    "w/o LKP": ({"kernel_large": 1}, 0.31),
-    "K_L = 3": ({"kernel_large": 3}, 0.31),
-    "K_L = 5": ({"kernel_large": 5}, 0.31),
-    "K_L = 9": ({"kernel_large": 9}, 0.32),
-    "w/o SKA": ({"ska": False}, 0.31),
-    "K_S = 1": ({"kernel_small": 1}, 0.30),
-    "K_S = 5": ({"kernel_small": 5}, 0.34),
-    # Table 8.
-    "C/G = 1": ({"channels_per_set": 1}, 0.38),
-    "C/G = 4": ({"channels_per_set": 4}, 0.33),
-    "C/G = 16": ({"channels_per_set": 16}, 0.31),
-    "C/G = 32": ({"channels_per_set": 32}, 0.31),
-    "w/o DW": ({"dw": False}, 0.31),
-    "w/o SE": ({"se": False}, 0.31),
+    name if row.options else "LSNet-T": (dict(row.options), printed_gmacs()[table, name])
+    for table in (5, 6, 7, 8)
+    for name, row in ROWS[table].items()
 }
 
 # Where our count, here in MMAC, does not round to what is printed. All five are the authors' released code with at most
@@ -92,6 +67,27 @@ def test_macs_are_those_printed(name: str) -> None:
         assert 5 < abs(counted - 1e3 * printed) < 8  # else it belongs among the others
     else:
         assert round(counted / 1e3, 2) == printed
+
+
+def test_the_tables_are_whole() -> None:
+    assert {(table, name) for table, rows in ROWS.items() for name in rows} == set(printed_gmacs())
+    assert len(PRINTED) == 27  # the network itself and 26 ways to change it
+
+
+def test_the_command_counts_what_is_counted_here(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    main(["count", "--tables", "7", "9", "--csv", str(tmp_path / "counts.csv")])
+    with (tmp_path / "counts.csv").open() as file:
+        rows = {row["row"]: row for row in csv.DictReader(file)}
+    for name in ("w/o LKP", "K_S = 5", "w/o SKA"):
+        assert float(rows[name]["gmacs"]) == pytest.approx(mmacs(name) / 1e3, abs=1e-5)
+    assert rows["ResNet50 + LS conv"]["printed_gmacs"] == "2.6"
+    assert capsys.readouterr().out.count("does not round to it") == 3  # the network itself, K_S = 1 and 5; see OFF
+
+
+def test_a_row_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "7", "K_S = 7"])
+    assert "it has LSNet-T (K_L = 7, K_S = 3), w/o LKP" in capsys.readouterr().err
 
 
 def test_the_deviations_lie_in_the_prints() -> None:

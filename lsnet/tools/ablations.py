@@ -1,0 +1,141 @@
+"""``python -m lsnet.tools.ablations``: every row of the paper's tables 5 to 9, counted here, or trained.
+
+``count`` prints each row's model and options with its multiply-accumulates at 224 pixels beside the printed ones;
+``train`` hands a row's network to ``lsnet.tools.train``.
+"""
+
+import argparse
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import timm
+
+import lsnet  # noqa: F401 (registers the models)
+from lsnet.complexity import counted_cost
+from lsnet.tools import train
+
+PAPER_FILE = Path(__file__).resolve().parents[2] / "assets" / "paper_tables.json"
+SIZE = 224  # pixels, in all five tables
+
+
+@dataclass(frozen=True)
+class Row:
+    """One network of the tables: a timm model, and the options that make it this row."""
+
+    model: str = "lsnet_t"
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def gmacs(self) -> float:
+        """Multiply-accumulates for one picture in units of 10⁹: convolutions, matrix products and SKA."""
+        network = timm.create_model(self.model, **self.options).eval()
+        return counted_cost(network, (1, 3, SIZE, SIZE)).macs / 1e9
+
+
+# By the number of the table and the row's printed name.
+ROWS: Mapping[int, Mapping[str, Row]] = {
+    5: {
+        "w/o LS conv": Row(options={"mixer": "none"}),
+        "LS conv": Row(),
+        "(S)W-SA": Row(options={"mixer": "window"}),
+        "SDTA": Row(options={"mixer": "sdta"}),
+        "LSRA": Row(options={"mixer": "lsra"}),
+        "RepMixer": Row(options={"mixer": "repmixer"}),
+        "CGA": Row(options={"mixer": "cga"}),
+        "AFF": Row(options={"mixer": "aff"}),
+    },
+    6: {
+        "LS conv": Row(),
+        "CondConv": Row(options={"mixer": "condconv"}),
+        "DY-Conv": Row(options={"mixer": "dyconv"}),
+        "Involution": Row(options={"mixer": "involution"}),
+        "DCD": Row(options={"mixer": "dcd"}),
+        "CoT": Row(options={"mixer": "cot"}),
+        "ODConv": Row(options={"mixer": "odconv"}),
+    },
+    7: {
+        "LSNet-T (K_L = 7, K_S = 3)": Row(),
+        "w/o LKP": Row(options={"kernel_large": 1}),
+        "K_L = 3": Row(options={"kernel_large": 3}),
+        "K_L = 5": Row(options={"kernel_large": 5}),
+        "K_L = 9": Row(options={"kernel_large": 9}),
+        "w/o SKA": Row(options={"ska": False}),
+        "K_S = 1": Row(options={"kernel_small": 1}),
+        "K_S = 5": Row(options={"kernel_small": 5}),
+    },
+    8: {
+        "LSNet-T (C/G = 8)": Row(),
+        "C/G = 1": Row(options={"channels_per_set": 1}),
+        "C/G = 4": Row(options={"channels_per_set": 4}),
+        "C/G = 16": Row(options={"channels_per_set": 16}),
+        "C/G = 32": Row(options={"channels_per_set": 32}),
+        "w/o DW": Row(options={"dw": False}),
+        "w/o SE": Row(options={"se": False}),
+    },
+    9: {
+        "ResNet50": Row("resnet50"),
+        "ResNet50 + LS conv": Row("ls_resnet50"),
+        "DeiT-T": Row("deit_tiny_patch16_224"),
+        "DeiT-T + LS conv": Row("ls_deit_tiny"),
+    },
+}
+
+
+def printed_gmacs() -> dict[tuple[int, str], float]:
+    """What the paper prints, by table and row."""
+    tables = json.loads(PAPER_FILE.read_text(encoding="utf-8"))["tables"]
+    return {
+        (table["number"], row[0]): row[table["columns"].index("flops")]
+        for table in tables
+        if table["number"] in ROWS
+        for row in table["rows"]
+    }
+
+
+def count(tables: Sequence[int], path: Path | None = None) -> None:
+    """Print the rows of these tables; also write them to a CSV where a path is given."""
+    printed, lines = printed_gmacs(), []
+    for table in tables:
+        print(f"Table {table}{'':34}MACs here   printed")
+        for name, row in ROWS[table].items():
+            line = {"table": table, "row": name, "model": row.model, "options": json.dumps(row.options)}
+            line |= {"gmacs": round(row.gmacs, 5), "printed_gmacs": printed[table, name]}
+            lines.append(line)
+            decimals = 2 if row.model.startswith("lsnet") else 1
+            close = "" if round(row.gmacs, decimals) == printed[table, name] else "  does not round to it"
+            print(f"  {name:28}{row.gmacs:13.4f} G{printed[table, name]:8} G{close}   {row.model} {line['options']}")
+    if path is not None:
+        with path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, list(lines[0]))
+            writer.writeheader()
+            writer.writerows(lines)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Count or train rows of the paper's tables 5 to 9."""
+    parser = argparse.ArgumentParser("python -m lsnet.tools.ablations", description=main.__doc__)
+    actions = parser.add_subparsers(dest="action", required=True)
+    counting = actions.add_parser("count", help="multiply-accumulates of every row, here and as printed")
+    counting.add_argument("--tables", type=int, nargs="+", choices=list(ROWS), default=list(ROWS))
+    counting.add_argument("--csv", type=Path, help="also write them here")
+    training = actions.add_parser("train", help="train one row; all other options are those of lsnet.tools.train")
+    training.add_argument("table", type=int, choices=list(ROWS))
+    training.add_argument("row", help="name as printed, such as 'K_S = 5'")
+    args, rest = parser.parse_known_args(argv)
+    if args.action == "count":
+        if rest:
+            parser.error(f"unknown options: {' '.join(rest)}")
+        count(args.tables, args.csv)
+        return
+    row = ROWS[args.table].get(args.row)
+    if row is None:
+        parser.error(f"table {args.table} has no row {args.row!r}; it has {', '.join(ROWS[args.table])}")
+    train.main(["--model", row.model, "--options", json.dumps(row.options), *rest])
+
+
+if __name__ == "__main__":
+    main()
