@@ -26,7 +26,7 @@ def write(folder: Path) -> None:
                 target = folder / split / class_id
                 target.mkdir(parents=True, exist_ok=True)
                 for number in range(count):
-                    side = random.integers(min(picture.size) // 2, min(picture.size) + 1)
+                    side = int(random.integers(min(picture.size) // 2, min(picture.size) + 1))
                     left, top = (int(random.integers(0, length - side + 1)) for length in picture.size)
                     window = picture.crop((left, top, left + side, top + side))
                     window.resize((SIDE, SIDE)).save(target / f"{number}.jpg")
