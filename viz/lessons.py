@@ -71,8 +71,8 @@ class State:
     tab: str | None = None
     settings: Mapping[str, Setting] = field(default_factory=dict)
 
-    def query(self, language: str | None = None) -> str:
-        """The part of a link that opens this state, from ``?`` on; settings are written ``set.<name>``."""
+    def parameters(self, language: str | None = None) -> dict[str, str]:
+        """What a link that opens this state says; settings are called ``set.<name>``."""
         values: dict[str, Setting | None] = {
             "img": self.img,
             "model": self.model,
@@ -83,8 +83,11 @@ class State:
             **{f"set.{name}": value for name, value in self.settings.items()},
             "lang": language,
         }
-        written = {name: _written(value) for name, value in values.items() if value is not None}
-        return f"?{urlencode(written, safe=',/')}"
+        return {name: _written(value) for name, value in values.items() if value is not None}
+
+    def query(self, language: str | None = None) -> str:
+        """The part of a link that opens this state, from ``?`` on."""
+        return f"?{urlencode(self.parameters(language), safe=',/')}"
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,17 @@ def lessons(language: str) -> tuple[Lesson, ...]:
     if language not in LANGUAGES:
         raise ValueError(f"expected one of {', '.join(LANGUAGES)}, got {language!r}")
     return tuple(sorted(map(read_lesson, LESSONS_DIR.glob(f"*.{language}.md")), key=lambda lesson: lesson.number))
+
+
+def find_step(lesson: str, step: str | None = None, language: str = "en") -> tuple[Lesson, Step] | None:
+    """What a link names: a lesson by its number or slug, and a step; None where there is no such lesson.
+
+    Without a step, or with an unknown one, it is the lesson's first.
+    """
+    found = next((one for one in lessons(language) if lesson in (one.slug, str(one.number))), None)
+    if found is None:
+        return None
+    return found, next((one for one in found.steps if one.name == step), found.steps[0])
 
 
 def read_lesson(path: Path) -> Lesson:

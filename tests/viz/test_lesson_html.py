@@ -1,0 +1,86 @@
+"""Lessons as HTML: formulas as MathML, tags as text, nothing left of the Markdown."""
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from viz.lesson_html import formula, render
+from viz.lessons import lessons
+from viz.quantities import quantities_in
+from viz.texts import LANGUAGES
+
+MATHML = "{http://www.w3.org/1998/Math/MathML}"
+
+
+def parsed(latex: str, display: bool = False) -> ET.Element:
+    return ET.fromstring(formula(latex, display))
+
+
+def operators(tree: ET.Element) -> list[tuple[str, str | None]]:
+    return [(mo.text or "", mo.get("form")) for mo in tree.iter(f"{MATHML}mo")]
+
+
+def test_a_fraction_by_hand() -> None:
+    tree = parsed(r"\frac{1}{x}")
+    fraction = next(tree.iter(f"{MATHML}mfrac"))
+    assert ["".join(part.itertext()) for part in fraction] == ["1", "x"]
+    assert [part[0].tag for part in fraction] == [f"{MATHML}mn", f"{MATHML}mi"]
+
+
+def test_names_of_several_letters_are_one_identifier() -> None:
+    names = [mi.text for mi in parsed(r"\mathrm{LS}(x) = \mathop{\mathrm{softmax}}_{j} ab").iter(f"{MATHML}mi")]
+    assert names == ["LS", "x", "softmax", "j", "a", "b"]
+
+
+def test_a_sign_is_told_from_a_subtraction() -> None:
+    assert operators(parsed("(-1) - 2 = -3"))[1] == ("−", "prefix")
+    assert [form for sign, form in operators(parsed("(-1) - 2 = -3")) if sign == "−"] == ["prefix", None, "prefix"]
+
+
+def test_brackets_grow_with_their_matrix() -> None:
+    tree = parsed(r"X = \begin{bmatrix} 1 & 2 \\ 3 & 4 \end{bmatrix} \qquad Y = 0", display=True)
+    assert [found for found in operators(tree) if found[0] in "[]"] == [("[", "prefix"), ("]", "postfix")]
+    rows = [["".join(cell.itertext()) for cell in row] for row in tree.iter(f"{MATHML}mtr")]
+    assert rows == [["1", "2"], ["3", "4"]]
+
+
+def test_aligned_lines_meet_at_their_mark() -> None:
+    tree = parsed(r"\begin{aligned} y &= 1 + 2 \\ &= 3 \end{aligned}", display=True)
+    cells = [[(cell.get("style") or "").split(";")[0] for cell in row] for row in tree.iter(f"{MATHML}mtr")]
+    assert cells == [["text-align: right", "text-align: left"]] * 2
+    assert "&" not in "".join(tree.itertext())
+
+
+def test_tags_in_a_text_are_text() -> None:
+    html = render('<script>alert(1)</script> and <img src=x onerror="alert(1)"> in [a link](javascript:alert(1))')
+    assert not re.search(r"<(?!/?p>)", html)
+
+
+def test_tables_and_formulas_in_them() -> None:
+    html = render("| Layer | $r$ |\n|---|---|\n| first | $1 + 2$ |")
+    assert html.count("<table>") == 1
+    assert html.count("<math") == 2
+
+
+def texts(language: str) -> list[str]:
+    steps = [step for lesson in lessons(language) for step in lesson.steps]
+    exercises = [one for lesson in lessons(language) for one in lesson.worksheet]
+    parts = [part for s in steps for part in (s.text, s.try_this, s.question, s.answer)]
+    return [text for text in (*parts, *(t for e in exercises for t in (e.question, e.answer))) if text]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_lesson_is_rendered_without_rest(language: str) -> None:
+    formulas = 0
+    for text in texts(language):
+        for name in quantities_in(text):
+            text = text.replace("{{" + name + "}}", "7")
+        html = render(text)
+        formulas += html.count("<math")
+        seen = re.sub(r"<[^>]*>", "", html)
+        assert not re.search(r"\$|\\|\*\*|\{\{|&amp;amp;", seen), text
+        assert "<script" not in html
+        ET.fromstring(f"<div>{html}</div>")  # closed and nested as it should be
+        assert text.count("$$") // 2 == html.count('display="block"')
+    assert formulas > 150
