@@ -3,7 +3,7 @@ import { cropBox, windowToBox } from "./geometry.js";
 import { npzFile } from "./npz.js";
 import { kernelRange } from "./statistics.js";
 
-// The current view to take home: PNG, SVG, the kernels as CSV and NPZ, and the Python lines that reproduce it.
+// The current view to take home: PNG, SVG, the kernels as CSV and NPZ, a page of its own, and Python to reproduce it.
 
 export function listenToTakehome(app) {
   const { state } = app;
@@ -20,6 +20,8 @@ export function listenToTakehome(app) {
     const file = npzFile({ [`${block.name}/kernels`]: { shape, values: tapsFirst(block) } });
     save(new Blob([file]), `lsnet-${block.name}-kernels.npz`);
   });
+  on("save-html", () => savePage(app));
+  app.part("save-html").hidden = !app.writePage;
   on("copy-python", () => app.copy(app.part("python").textContent, app.part("copy-python")));
   return {
     draw(changed) {
@@ -40,6 +42,28 @@ function save(blob, name) {
   link.download = name;
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
+/** A page with all that is explored here, open at this place; the server writes it. */
+async function savePage(app) {
+  const { state, texts } = app;
+  const [button, message] = [app.part("save-html"), app.part("message")];
+  const label = button.firstElementChild;
+  button.disabled = true;
+  label.textContent = texts.say("save.html.busy");
+  const { block, pixel, colouring } = state;
+  let answer = null;
+  try {
+    answer = await app.writePage({ block: block.name, pixel, colouring, language: texts.lang });
+  } catch (error) {
+    console.warn(error);
+  }
+  answer ??= { problem: texts.say("save.html.failed") }; // Gradio has told of a lost connection, or has not
+  if (answer.page) save(new Blob([answer.page], { type: "text/html" }), fileName(state, "html"));
+  message.hidden = !answer.problem;
+  message.textContent = answer.problem ?? "";
+  label.textContent = texts.say("save.html");
+  button.disabled = false;
 }
 
 /** All kernels of a token: one line per group, taps row by row. */
@@ -77,7 +101,7 @@ export function pythonLines({ trace, block, token, group, pixel }) {
     `block = trace.blocks["${block.name}"]`,
     `row, col = trace.geometry.pixel_to_token(${pixel.x}, ${pixel.y}, block)  # (${token.row}, ${token.col})`,
   ];
-  if (block.groups) lines.push(`print(block.kernels[${group}, :, row, col].reshape(3, 3))`);
+  if (block.groups) lines.push(`print(block.kernels[${group}, :, row, col].reshape(${block.side}, ${block.side}))`);
   else if (block.heads) lines.push(`print(block.attention[:, row * ${block.cols} + col])  # (heads, tokens)`);
   return lines.join("\n");
 }
@@ -124,7 +148,7 @@ async function svgOf(app) {
     );
   frameOf(cropBox(frame), theme.light.muted);
   if (block.kernelLarge) frameOf(windowToBox(frame, token, block, block.kernelLarge), theme.perception);
-  if (!block.heads) frameOf(windowToBox(frame, token, block, block.kernelSmall || 3), theme.aggregation);
+  if (block.kernelSmall) frameOf(windowToBox(frame, token, block, block.kernelSmall), theme.aggregation);
   if (block.groups) {
     const columns = Math.ceil(Math.sqrt(block.groups));
     const size = (side / columns) * 0.85;

@@ -1,0 +1,46 @@
+"""The page's answer to "Page as HTML"."""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from lsnet import InputError
+from viz.images import load_picture
+from viz.standalone import Place, standalone_page
+from viz.texts import texts_in
+from viz.ui import wording
+from viz.ui.service import Explorer
+
+log = logging.getLogger(__name__)
+
+
+def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]]:
+    """A function for the browser to call, which writes what it shows as a page to take home.
+
+    It is called with the analysis's ``key`` and the place: ``block``, ``pixel`` ({x, y}), ``colouring`` and
+    ``language``. It answers with the ``page``, or with a ``problem`` in one sentence.
+    """
+
+    def standalone(asked: dict[str, Any]) -> dict[str, str]:
+        say = texts_in(str(asked.get("language")))
+        try:
+            return {"page": _page(explorer, asked, say.language)}
+        except Exception as error:
+            if not isinstance(error, InputError):
+                log.exception("while writing a page to take home")
+            return {"problem": wording.problem(error, say)}
+
+    return standalone
+
+
+def _page(explorer: Explorer, asked: dict[str, Any], language: str) -> str:
+    analysis = explorer.analysis(str(asked["key"]))
+    pixel = (int(asked["pixel"]["x"]), int(asked["pixel"]["y"]))
+    return standalone_page(
+        analysis.trace,
+        load_picture(analysis.picture),
+        source=analysis.weights,
+        trained=analysis.trained,
+        example=analysis.example,
+        place=Place(str(asked["block"]), pixel, str(asked["colouring"]), language),
+    )
