@@ -103,17 +103,23 @@ def package_version() -> str:
     """The version of the package that corrupts.
 
     Raises:
-        InputError: it is not installed or cannot be imported.
+        InputError: it is not installed, or a library of the system that OpenCV loads is not.
     """
     try:
         importlib.import_module("imagecorruptions")
         return importlib.metadata.version(PACKAGE)  # not that of its forerunner, which today's numpy cannot run
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise InputError(
             "data.no_imagecorruptions",
             f"corrupting pictures on the fly needs the package {PACKAGE} (pip install {PACKAGE}), which cannot be used "
             f"here: {error}",
             package=PACKAGE,
+        ) from error
+    except ImportError as error:
+        raise InputError(
+            "data.no_opencv",
+            f"corrupting pictures on the fly needs OpenCV, which cannot be loaded here: {error}; on Debian and Ubuntu, "
+            "apt-get install libgl1",
         ) from error
 
 

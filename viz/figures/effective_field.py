@@ -45,7 +45,7 @@ def draw_field(result: EffectiveField, say: Texts, dark: bool = False) -> go.Fig
         coloraxis=_colour_axis(top, below - 10 / height, say),
         annotations=[
             heading_at(_heading(result, say), 1),
-            *(title_above(title, panel) for panel, title in enumerate(titles, start=1)),
+            *(title_above(title, panel) | {"font": {"size": 11}} for panel, title in enumerate(titles, start=1)),
             *_window_names(result),
         ],
         shapes=[*_boxes(result), *_window_lines(result)],

@@ -5,6 +5,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from viz import theme
+from viz.figures.answers import AFTER, CLASS, add_answers, key_to
 from viz.figures.style import titled
 from viz.figures.token_maps import TokenMap, add_map
 from viz.results.surgery import SurgeryEffect
@@ -12,8 +13,7 @@ from viz.texts import Texts
 
 GAP = 76  # CSS pixels between rows of panels: tick labels, the colour bar, the next titles
 PROFILE_HEIGHT, MAP_HEIGHT, LINE = 150, 180, 24
-LONGEST_NAME = 16  # letters of a class
-AFTER, LOST = theme.KIND_COLOURS["ls"], theme.DIVERGING[6][1]
+LOST = theme.DIVERGING[6][1]
 
 
 def draw_surgery(result: SurgeryEffect, say: Texts, dark: bool = False) -> go.Figure:
@@ -21,9 +21,9 @@ def draw_surgery(result: SurgeryEffect, say: Texts, dark: bool = False) -> go.Fi
     tone = theme.DARK if dark else theme.LIGHT
     operation = say(f"view.surgery.set.operation.{result.operation}")
     where = say("view.surgery.set.where.all") if len(result.operated) > 1 else result.operated[0]
-    keys = "　".join((_key(say("surgery.before"), tone["muted"]), _key(say("surgery.after"), AFTER)))
+    keys = "　".join((key_to(say("surgery.before"), tone["muted"]), key_to(say("surgery.after"), AFTER)))
     heights = [
-        max(len(result.classes), 2) * 2 * LINE * 0.62,
+        max(len(result.classes), 2) * CLASS,
         PROFILE_HEIGHT,
         MAP_HEIGHT,
         max(len(result.rows), 3) * LINE,
@@ -43,14 +43,15 @@ def draw_surgery(result: SurgeryEffect, say: Texts, dark: bool = False) -> go.Fi
             say("surgery.change"),
             say("surgery.map", block=result.place.block),
             say("surgery.map", block=last),
-            say("surgery.divergence") + ("" if result.row_kept.all() else f"<br>{_key(say('surgery.lost'), LOST)}"),
+            say("surgery.divergence") + ("" if result.row_kept.all() else f"<br>{key_to(say('surgery.lost'), LOST)}"),
             say(right),
         ],
     )
     figure.update_annotations(font_size=12)
     figure.update_xaxes(gridcolor=tone["line"], zerolinecolor=tone["line"])
     figure.update_yaxes(gridcolor=tone["line"], zerolinecolor=tone["line"])
-    _draw_answer(figure, result, say, tone)
+    bars = {say("surgery.before"): (result.before, tone["muted"]), say("surgery.after"): (result.after, AFTER)}
+    add_answers(figure, result.classes, bars, say, 1)
     _draw_profile(figure, result, say, tone)
     _draw_maps(figure, result, say)
     _draw_rows(figure, result, say, tone)
@@ -59,29 +60,6 @@ def draw_surgery(result: SurgeryEffect, say: Texts, dark: bool = False) -> go.Fi
     figure.layout.annotations[-1].yshift -= 24  # below the numbers of the last axes
     figure.layout.height = total + figure.layout.margin.t + figure.layout.margin.b
     return figure
-
-
-def _draw_answer(figure: go.Figure, result: SurgeryEffect, say: Texts, tone: dict[str, str]) -> None:
-    names = [_short(say.of(one)) for one in result.classes]
-    for key, values, colour in (
-        ("before", result.before, tone["muted"]),
-        ("after", result.after, AFTER),
-    ):
-        bars = go.Bar(
-            x=values,
-            y=list(range(len(names))),
-            orientation="h",
-            marker_color=colour,
-            showlegend=False,
-            customdata=[say.of(one) for one in result.classes],
-            hovertemplate=f"%{{customdata}}<br>{say(f'surgery.{key}')} <b>%{{x:.1%}}</b><extra></extra>",
-        )
-        figure.add_trace(bars, 1, 1)
-    figure.update_xaxes(tickformat=".0%", rangemode="tozero", row=1, col=1)
-    ticks = {"tickvals": list(range(len(names))), "ticktext": names}
-    figure.update_yaxes(
-        range=[len(names) - 0.5, -0.5], tickfont_size=11, showgrid=False, zeroline=False, **ticks, row=1, col=1
-    )
 
 
 def _draw_profile(figure: go.Figure, result: SurgeryEffect, say: Texts, tone: dict[str, str]) -> None:
@@ -169,15 +147,5 @@ def _draw_rows(figure: go.Figure, result: SurgeryEffect, say: Texts, tone: dict[
     rows = {"range": [len(names) - 0.5, -0.5], "tickvals": places, "showgrid": False, "zeroline": False}
     figure.update_yaxes(**rows, ticktext=names, row=4, col=1)
     figure.update_yaxes(**rows, showticklabels=False, row=4, col=2)
-    figure.update_xaxes(nticks=5, row=4, col=1)
-
-
-def _key(name: str, colour: str) -> str:
-    """A square of a colour and what it stands for."""
-    return f'<span style="color:{colour}">■</span> {name}'
-
-
-def _short(name: str) -> str:
-    """The first of a class's names, cut to what a phone can show."""
-    first = name.split(",")[0]
-    return first if len(first) <= LONGEST_NAME else f"{first[: LONGEST_NAME - 1]}…"
+    figure.update_xaxes(nticks=4, tickangle=0, tickformat=".2~g", row=4, col=1)
+    figure.update_xaxes(nticks=4, tickangle=0, row=4, col=2)

@@ -2,6 +2,7 @@
 
 import csv
 import os
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +24,9 @@ def write_csv(path: str | os.PathLike[str], result: Result) -> None:
         writer.writerow([f"# {_place(result)}"])
         writer.writerow(["array", *(f"index_{axis}" for axis in range(deepest)), "value"])
         for name, array in arrays.items():
-            blanks = [""] * (deepest - array.ndim)
-            for index, value in zip(np.ndindex(array.shape), array.ravel().tolist(), strict=True):
-                writer.writerow([name, *index, *blanks, value])
+            blanks = [repeat("")] * (deepest - array.ndim)
+            indices = np.indices(array.shape).reshape(array.ndim, array.size).tolist()
+            writer.writerows(zip(repeat(name), *indices, *blanks, array.ravel().tolist(), strict=False))
 
 
 def _place(result: Result) -> str:

@@ -1,6 +1,6 @@
 """The views, in the order of their tabs."""
 
-from viz.views import atlas, attention, attribution, comparison, cost, kernels, large_field, surgery
+from viz.views import atlas, attention, attribution, comparison, corruption, cost, kernels, large_field, surgery
 from viz.views.view import View
 
 VIEWS: tuple[View, ...] = (
@@ -12,4 +12,5 @@ VIEWS: tuple[View, ...] = (
     comparison.VIEW,
     atlas.VIEW,
     cost.VIEW,
+    corruption.VIEW,
 )
