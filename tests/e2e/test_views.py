@@ -92,8 +92,44 @@ def test_the_open_view_stands_in_the_address_and_a_link_opens_it(visit: Visit) -
 
 
 def test_a_link_sets_the_view_that_it_opens(visit: Visit) -> None:
-    page = visit("?tab=cost&set.show=model&set.quantity=bytes")
+    page = visit("?tab=cost&set.show=scaling&set.quantity=bytes")
     settled(page, "cost")
-    for setting, option in (("show", "model"), ("quantity", "bytes")):
+    for setting, option in (("show", "scaling"), ("quantity", "bytes")):
         label = entries("en")[f"view.cost.set.{setting}.{option}"]
         assert page.locator("#views").get_by_label(label, exact=True).first.is_checked()
+
+
+def test_settings_that_do_not_apply_are_not_shown(visit: Visit) -> None:
+    words = entries("en")
+    page = visit("?tab=attribution&set.method=grad_cam&set.layer=chosen")
+    settled(page, "attribution")
+
+    def shown(setting: str) -> Any:
+        return page.locator("#tab-attribution .settings").get_by_text(
+            words[f"view.attribution.set.{setting}"], exact=True
+        )
+
+    for setting, visible in {"layer": True, "label": True, "steps": False, "baseline": False, "tap": False}.items():
+        shown(setting).first.wait_for(state="visible" if visible else "hidden")
+    assert page.get_by_label(words["view.attribution.set.layer.chosen"], exact=True).is_checked()
+    page.get_by_label(words["view.attribution.set.target.tap"], exact=True).check()
+    for setting, visible in {"tap": True, "set": True, "label": False, "layer": False}.items():
+        shown(setting).first.wait_for(state="visible" if visible else "hidden")
+    settled(page, "attribution")
+
+
+@pytest.mark.parametrize("view", ["attention", "corruption"])
+def test_rows_of_maps_move_together_on_a_phone(visit: Visit, view: str) -> None:
+    page = visit(f"?tab={view}", width=390)
+    settled(page, view)
+    page.wait_for_timeout(300)
+    first, below = page.evaluate(
+        """(view) => {
+          const { _fullLayout: full } = document.querySelector(`#plot-${view} .js-plotly-plot`);
+          const { h } = full._size;
+          const rows = [full.yaxis, full.yaxis4];
+          return rows.map((axis) => [axis.domain[0] * h, axis.domain[1] * h]);
+        }""",
+        view,
+    )
+    assert 0 < first[0] - below[1] < 60  # a title, and no gap

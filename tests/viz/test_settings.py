@@ -1,12 +1,14 @@
 """What comes back from a view's controls is checked, and said clearly where it is impossible."""
 
+from dataclasses import replace
+
 import pytest
 
 from lsnet import InputError
 from viz.subject import Subject
 from viz.texts import Texts, entries, texts_in
 from viz.views import VIEWS, View
-from viz.views.settings import Choice, Number, Switch, checked
+from viz.views.settings import Choice, Number, Switch, applying, check_conditions, checked
 
 SAY = texts_in("en")
 NOBODY: Subject = None  # type: ignore[assignment]  # these settings ask nothing of the subject
@@ -74,6 +76,55 @@ def test_what_stands_in_a_link_is_read_and_checked_like_any_other() -> None:
     assert values_of(**given) == {"show": "bias", "where": ("here", "there"), "count": 12, "share": 0.3, "photos": True}
     with pytest.raises(InputError):
         values_of(count=SETTINGS[2].read("many"))
+
+
+DEPENDENT = (
+    Choice("method", ("gradient", "occlusion", "cam")),
+    Switch("smooth", when={"method": ("gradient", "cam")}),
+    Number("samples", 2, 16, 8, when={"method": ("gradient",), "smooth": (True,)}),
+    Choice("layer", ("last", "first"), when={"method": ("cam",)}),
+    Number("window", 1, 9, 3, when=({"method": ("occlusion",)}, {"layer": ("first",)})),
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "names"),
+    [
+        ({"method": "gradient", "smooth": False, "layer": "first"}, {"method", "smooth"}),
+        ({"method": "gradient", "smooth": True, "layer": "last"}, {"method", "smooth", "samples"}),
+        ({"method": "cam", "smooth": True, "layer": "first"}, {"method", "smooth", "layer", "window"}),
+        ({"method": "occlusion", "smooth": True, "layer": "first"}, {"method", "window"}),
+    ],
+)
+def test_what_applies_follows_from_what_is_set(values: dict[str, object], names: set[str]) -> None:
+    assert applying(DEPENDENT, values) == names
+
+
+def test_what_does_not_apply_takes_its_default_whatever_was_given() -> None:
+    given = {"method": "occlusion", "smooth": True, "samples": 999, "layer": "nowhere", "window": 5}
+    values = dict(checked(DEPENDENT, given, "any", NOBODY, Echo()))
+    assert values == {"method": "occlusion", "smooth": False, "samples": 8, "layer": "last", "window": 5}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"shown": ("rows",)},  # there is no such setting
+        {"count": ("2",)},  # only choices and switches are depended on
+        {"show": ("colour",)},  # no such option
+        {"show": ("rows", "bias")},  # always so
+        {"show": ()},  # never so
+        {"late": (True,)},  # declared too late
+    ],
+)
+def test_a_condition_that_makes_no_sense_is_refused_when_it_is_declared(
+    wrong: dict[str, tuple[str | bool, ...]],
+) -> None:
+    settings = (*SETTINGS, Switch("dependent", when=wrong), Switch("late"))
+    with pytest.raises(ValueError, match="to depend on some of"):
+        check_conditions(settings)
+    with pytest.raises(ValueError, match="to depend on some of"):
+        replace(VIEWS[0], settings=settings)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

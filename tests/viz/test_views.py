@@ -108,9 +108,26 @@ def test_the_steps_of_perception_are_centred_on_zero(trace: ForwardTrace, subjec
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
 def test_the_nearest_block_of_the_views_kind(view: View, trace: ForwardTrace) -> None:
     chosen = view.block_for(trace, "blocks3.2")
-    nearest = {("ls",): "blocks3.3", ("msa",): "blocks4.3", ("ls", "msa"): "blocks3.3"}
-    assert chosen == nearest.get(view.kinds, "blocks3.2")
+    assert chosen == ("blocks3.2" if "dw" in view.kinds else "blocks3.3" if "ls" in view.kinds else "blocks4.3")
     assert view.block_for(trace, chosen) == chosen
+
+
+STRIP = Image.fromarray(np.random.default_rng(0).integers(0, 256, (33, 2000, 3), np.uint8))
+
+
+@pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
+@pytest.mark.parametrize("picture", [Image.new("RGB", (300, 300), (128, 128, 128)), STRIP], ids=["constant", "strip"])
+def test_every_view_stands_pictures_without_a_thing_or_a_shape(
+    view: View, picture: Image.Image, tiny_predictor: lsnet.Predictor
+) -> None:
+    framed = tiny_predictor.framed(64, "whole")
+    trace = trace_image(framed, picture)
+    subject = at_home(view, Subject(framed, picture, trace, "blocks1.1", (0, 0)))
+    result = analysed(view, subject)
+    assert all(np.isfinite(array).all() for array in result.arrays().values())
+    figure = view.draw(result, texts_in("zh-CN"), False)
+    json.loads(figure.to_json(), parse_constant=pytest.fail)  # NaN and Infinity are no JSON
+    view.tell(result, texts_in("en"))
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

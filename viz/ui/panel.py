@@ -1,5 +1,7 @@
 """One tab per view: its settings, the figure, its explanation, and everything to take home."""
 
+import json
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +18,7 @@ from viz.texts import Texts
 from viz.theme import DARK, LIGHT
 from viz.ui.localize import Localizer
 from viz.views import View
-from viz.views.settings import Choice, Number, Setting, Values
+from viz.views.settings import Choice, Number, Setting, Values, alternatives, applying
 
 PICTURES = ("png", "svg")
 MOST_BUTTONS = 5  # options that stand side by side; more make a menu
@@ -35,6 +37,19 @@ _DOWNLOAD = """() => {
   const figure = { data: plot.data, layout, config: {} };
   const options = { format: '%(format)s', width, height, scale: 2, filename: 'lsnet-%(view)s' };
   window.Plotly.downloadImage(figure, options);
+}"""
+
+
+# The page itself hides what does not apply; the rule is that of viz.views.settings.applying.
+_APPLYING = """(...given) => {
+  const values = Object.fromEntries(%(governing)s.map((name, i) => [name, given[i]]));
+  const applying = new Set();
+  for (const [name, conditions] of %(conditions)s) {
+    const met = (condition) =>
+      Object.entries(condition).every(([other, wanted]) => applying.has(other) && wanted.includes(values[other]));
+    if (conditions.some(met)) applying.add(name);
+  }
+  return %(dependent)s.map((name) => ({ __type__: 'update', visible: applying.has(name) }));
 }"""
 
 
@@ -88,6 +103,7 @@ def build_panel(view: View, localize: Localizer, say: Texts) -> Panel:
     with localize(gr.Tab(say(title), id=view.name, elem_id=f"tab-{view.name}"), label=title) as tab:
         with gr.Row(elem_classes="settings", visible=bool(view.settings)):
             controls = {setting.name: _control(view, setting, localize, say) for setting in view.settings}
+            _hide_what_does_not_apply(view, controls)
         remark = gr.Markdown(visible=False, elem_classes="remark")
         with gr.Row(elem_classes="busy"):
             busy = gr.Markdown(visible=False, elem_id=f"busy-{view.name}")
@@ -108,6 +124,32 @@ def build_panel(view: View, localize: Localizer, say: Texts) -> Panel:
         with localize(gr.Accordion(say("view.code"), open=False), label="view.code"):
             code = gr.Code(language="python", show_label=False, interactive=False)
     return Panel(view, tab, controls, remark, busy, cancel, plot, told, npz, csv, code, homes)
+
+
+def _hide_what_does_not_apply(view: View, controls: Mapping[str, Component]) -> None:
+    """Let the controls of some settings follow those of others, without asking the server."""
+    dependent = [setting.name for setting in view.settings if setting.when]
+    conditions = {setting.name: alternatives(setting) for setting in view.settings}
+    governing = sorted({name for alternative in conditions.values() for one in alternative for name in one})
+    if not dependent:
+        return
+    script = _APPLYING % {
+        "governing": json.dumps(governing),
+        "dependent": json.dumps(dependent),
+        "conditions": json.dumps(list(conditions.items())),
+    }
+    first = applying(view.settings, {name: controls[name].value for name in governing})
+    for name in dependent:
+        controls[name].visible = name in first
+    gr.on(
+        [controls[name].change for name in governing],  # type: ignore[attr-defined]
+        None,
+        [controls[name] for name in governing],
+        [controls[name] for name in dependent],
+        js=script,
+        api_visibility="private",
+        queue=False,
+    )
 
 
 def _control(view: View, setting: Setting, localize: Localizer, say: Texts) -> Component:
@@ -145,12 +187,20 @@ def _picture_button(view: View, kind: str, localize: Localizer, say: Texts) -> g
 
 
 def prepared(panel: Panel, subject: Subject, values: Values, say: Texts) -> dict[Block, Any]:
-    """Updates before a computation: the menus whose options depend on the network or the block."""
+    """Updates before a computation: which controls apply, and menus whose options depend on the network or the block.
+
+    A menu that does not apply keeps what was chosen in it, for when it does again.
+    """
     updates: dict[Block, Any] = {panel.busy: gr.update(value=say("view.busy.start"))}
+    applies = applying(panel.view.settings, values)
     for setting in panel.view.settings:
+        changes: dict[str, Any] = {"visible": setting.name in applies} if setting.when else {}
         if isinstance(setting, Choice) and callable(setting.options):
-            options = setting.choices(panel.view.name, subject, say)
-            updates[panel.controls[setting.name]] = gr.update(choices=options, value=values[setting.name])
+            changes["choices"] = setting.choices(panel.view.name, subject, say)
+            if setting.name in applies:
+                changes["value"] = values[setting.name]
+        if changes:
+            updates[panel.controls[setting.name]] = gr.update(**changes)
     return updates
 
 
@@ -175,7 +225,10 @@ def done(panel: Panel, result: Result, code: str, folder: Path) -> dict[Block, A
     updates: dict[Block, Any] = {panel.busy: gr.update(visible=False), panel.cancel: gr.update(visible=False)}
     for button, kind, write in ((panel.npz, "npz", write_npz), (panel.csv, "csv", write_csv)):
         path = folder / f"lsnet-{panel.view.name}.{kind}"
-        write(path, result)
+        if not path.exists():  # others who look at the same place may have it already, or be fetching it
+            partial = path.with_suffix(f".{secrets.token_hex(4)}.{kind}")
+            write(partial, result)
+            partial.replace(path)
         updates[button] = gr.update(value=str(path), visible=True)
     updates |= {button: gr.update(visible=True) for button in panel.homes}
     return updates | {panel.code: gr.update(value=code, visible=True)}

@@ -3,11 +3,14 @@
 from collections.abc import Iterator, Sequence
 from typing import cast, get_args
 
+from lsnet.config import LSNetConfig
+from lsnet.model import BlockKind
 from viz.analysis.attribution import Layer, Method
 from viz.analysis.explained import PREDICTED, Target
 from viz.analysis.faithfulness import Check, explain
 from viz.figures.attribution import draw_attribution
 from viz.results.attribution import (
+    WITH_BASELINE,
     Attribution,
     BaselineName,
     FaithfulAttribution,
@@ -54,14 +57,14 @@ def labels(subject: Subject, say: Texts) -> Sequence[tuple[str, str]]:
 
 def kernel_sets(subject: Subject, say: Texts) -> Sequence[tuple[str, str]]:
     """The kernel sets of the chosen block, or one that stands for none."""
-    config, block = subject.predictor.model.config, subject.block_trace
-    sets = config.dims[block.stage - 1] // config.channels_per_set if block.kind == "ls" else 1
+    kernels = subject.block_trace.kernels
+    sets = 1 if kernels is None else len(kernels)
     return [(str(g), str(g)) for g in range(sets)]
 
 
 def taps(subject: Subject, say: Texts) -> Sequence[tuple[str, str]]:
     """The taps of the chosen block's kernels, by their place around the token."""
-    side = subject.block_trace.kernel_small or subject.predictor.model.config.kernel_small
+    side = subject.block_trace.kernel_small or LSNetConfig.kernel_small
     return [
         (say("attribution.tap", row=f"{u - side // 2:+d}", column=f"{v - side // 2:+d}"), str(side * u + v))
         for u in range(side)
@@ -133,7 +136,7 @@ def _removal(result: FaithfulAttribution, say: Texts) -> str:
 
 VIEW = View(
     name="attribution",
-    kinds=("ls", "dw", "msa", "none"),
+    kinds=get_args(BlockKind),  # a class can be explained wherever one looks
     analyse=analyse,
     draw=draw_attribution,
     code="""list(
@@ -152,13 +155,14 @@ from viz.analysis.faithfulness import explain""",
     settings=(
         Choice("method", get_args(MethodName)),
         Choice("target", get_args(TargetKind)),
-        Choice("label", labels, default=PREDICTED),
-        Choice("set", kernel_sets),
-        Choice("tap", taps, default="4"),
-        Choice("baseline", get_args(BaselineName)),
-        Number("steps", 8, 128, 24, 8),
-        Choice("layer", get_args(Layer)),
+        Choice("label", labels, default=PREDICTED, when={"target": ("class",)}),
+        Choice("set", kernel_sets, when={"target": ("tap",)}),
+        Choice("tap", taps, default="4", when={"target": ("tap",)}),
+        Number("steps", 8, 128, 24, 8, when={"method": ("integrated_gradients",)}),
+        Choice("layer", get_args(Layer), when={"method": ("grad_cam",), "target": ("class",)}),
         Choice("check", get_args(Check)),
+        # What is removed for the check is replaced by the baseline, whatever the method.
+        Choice("baseline", get_args(BaselineName), when=({"method": WITH_BASELINE}, {"check": ("faithfulness",)})),
     ),
     tell=tell,
 )

@@ -11,6 +11,10 @@ from viz.texts import Texts
 Value = str | float | bool | tuple[str, ...]
 Values = Mapping[str, Value]
 
+# When a setting means anything: by the names of settings that are declared before it, the values that they must have.
+# Of several conditions, one is enough.
+Condition = Mapping[str, tuple[str | bool, ...]]
+
 # (name in the visitor's language, value) of each option, for choices that depend on the network or the block.
 Options = Callable[[Subject, Texts], Sequence[tuple[str, str]]]
 
@@ -24,12 +28,14 @@ class Choice:
         options: fixed values, named by the texts ``view.<view>.set.<name>.<value>``, or a function that lists them.
         default: the value at first; None for the first option, or none where several may be chosen.
         several: whether more than one may be chosen; the value is then a tuple.
+        when: what other settings must be for this one to apply; always by default.
     """
 
     name: str
     options: tuple[str, ...] | Options
     default: str | tuple[str, ...] | None = None
     several: bool = False
+    when: Condition | tuple[Condition, ...] = ()
 
     def choices(self, view: str, subject: Subject, say: Texts) -> list[tuple[str, str]]:
         """(name, value) of every option, for a menu."""
@@ -67,6 +73,7 @@ class Number:
         name: parameter name; its label is the text ``view.<view>.set.<name>``.
         low, high, step: the range; integers make whole numbers.
         default: the value at first.
+        when: what other settings must be for this one to apply; always by default.
     """
 
     name: str
@@ -74,6 +81,7 @@ class Number:
     high: float
     default: float
     step: float = 1
+    when: Condition | tuple[Condition, ...] = ()
 
     def check(self, value: object) -> Value:
         """The value as an analysis takes it.
@@ -105,10 +113,12 @@ class Switch:
     Attributes:
         name: parameter name; its label is the text ``view.<view>.set.<name>``.
         default: the value at first.
+        when: what other settings must be for this one to apply; always by default.
     """
 
     name: str
     default: bool = False
+    when: Condition | tuple[Condition, ...] = ()
 
     def check(self, value: object) -> Value:
         """The value as an analysis takes it."""
@@ -122,17 +132,55 @@ class Switch:
 Setting = Choice | Number | Switch
 
 
+def alternatives(setting: Setting) -> tuple[Condition, ...]:
+    """The conditions of a setting, of which one is enough; where it always applies, one that asks nothing."""
+    return setting.when or ({},) if isinstance(setting.when, tuple) else (setting.when,)
+
+
+def check_conditions(settings: Sequence[Setting]) -> None:
+    """See that every condition can be met and can fail, by settings that are declared before it.
+
+    Raises:
+        ValueError: a condition names no earlier switch or single choice of fixed options, or not some of its values.
+    """
+    known: dict[str, tuple[str | bool, ...]] = {}
+    for setting in settings:
+        for name, wanted in (item for condition in alternatives(setting) for item in condition.items()):
+            if not wanted or not set(wanted) < set(known.get(name, ())):
+                message = f"expected {setting.name!r} to depend on some of {known}, got {name!r} in {wanted}"
+                raise ValueError(message)
+        if isinstance(setting, Switch):
+            known[setting.name] = (False, True)
+        elif isinstance(setting, Choice) and not callable(setting.options) and not setting.several:
+            known[setting.name] = setting.options
+
+
+def applying(settings: Sequence[Setting], values: Mapping[str, object]) -> frozenset[str]:
+    """Names of the settings that apply; one that depends on a setting that does not apply does not apply either.
+
+    Args:
+        settings: in the order of their declaration.
+        values: at least of all settings that others depend on.
+    """
+    names: set[str] = set()
+    for setting in settings:
+        for condition in alternatives(setting):
+            if all(name in names and values[name] in wanted for name, wanted in condition.items()):
+                names.add(setting.name)
+    return frozenset(names)
+
+
 def checked(
     settings: Sequence[Setting], given: Mapping[str, object], view: str, subject: Subject, say: Texts
 ) -> Values:
-    """Values for all settings out of what a visitor gave; what is missing takes its default.
+    """Values for all settings out of what a visitor gave; what is missing or does not apply takes its default.
 
     Raises:
         InputError: a value is impossible; the sentence says what is possible.
     """
     values: dict[str, Value] = {}
-    for setting in settings:
-        value = given.get(setting.name)
+    for i, setting in enumerate(settings):
+        value = given.get(setting.name) if setting.name in applying(settings[: i + 1], values) else None
         if isinstance(setting, Choice):
             allowed = [option for _, option in setting.choices(view, subject, say)]
             values[setting.name] = setting.check(value, allowed)

@@ -11,7 +11,7 @@ from viz.results import Result
 from viz.subject import Subject, Token
 from viz.texts import Texts
 from viz.trace import ForwardTrace
-from viz.views.settings import Setting, Values
+from viz.views.settings import Setting, Values, check_conditions
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,9 @@ class View:
     imports: str
     settings: tuple[Setting, ...] = ()
     tell: Callable[[Any, Texts], str] = lambda result, say: ""
+
+    def __post_init__(self) -> None:
+        check_conditions(self.settings)
 
     def block_for(self, trace: ForwardTrace, chosen: str) -> str | None:
         """The block that this view shows while ``chosen`` is selected: itself, or the nearest one of its kinds.
