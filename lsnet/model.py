@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -11,9 +11,12 @@ from timm.models._features import feature_take_indices
 from torch import Tensor, nn
 
 from lsnet import layers
-from lsnet.config import STEM_STRIDE, LSNetConfig
+from lsnet.config import STEM_STRIDE, LSNetConfig, MixerName
 from lsnet.layers import FFN, ConvNorm, NormLinear, Residual
 from lsnet.mixers import MIXERS, BlockKind, RepVggDw, Tap, kind_of, taps_of
+
+# A mixer's name, or "dw" for the depthwise convolution of the blocks of even index.
+MixerLabel = MixerName | Literal["dw"]
 
 SE_RATIO = 0.25
 FFN_RATIO = 2
@@ -28,11 +31,13 @@ class Block(nn.Module):
 
     Attributes:
         kind: what can be seen inside; it stays when the network is fused.
+        label: what tokens are mixed with.
 
     Source: paper, figure 3 and table 8; the authors' released code.
     """
 
     kind: BlockKind
+    label: MixerLabel
 
     def __init__(self, config: LSNetConfig, stage: int, index: int, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -40,8 +45,9 @@ class Block(nn.Module):
         if index % 2 == 0:
             self.mixer: nn.Module = RepVggDw(dim) if config.dw else nn.Identity()
             self.se: nn.Module = SqueezeExcite(dim, SE_RATIO) if config.se else nn.Identity()
+            self.label = "dw" if config.dw else "none"
         else:
-            mixer = config.mixer if stage < 4 else "attention"
+            self.label = mixer = config.mixer if stage < 4 else "attention"
             self.mixer = MIXERS[mixer](config, stage, drop_path, index)
             self.se = nn.Identity()
         self.kind = kind_of(self.mixer)

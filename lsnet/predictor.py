@@ -5,12 +5,13 @@ from pathlib import Path
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from lsnet.errors import InputError
 from lsnet.labels import Label
 from lsnet.model import LSNet
 from lsnet.preprocess import FrameMode, Preprocess
+from lsnet.transplant import LSTokenMixer
 from lsnet.weights import WeightsCard, load_model
 
 
@@ -19,13 +20,13 @@ class Predictor:
     """A network, its preprocessing and its labels. Holds no state between pictures.
 
     Attributes:
-        model: in evaluation mode, on ``device``.
+        model: in evaluation mode, on ``device``: an LSNet, or another network with LS convolutions in it.
         preprocess: turns an RGB picture into an input, (3, H, W).
         card: where the weights come from and what they are.
         device: where the model runs.
     """
 
-    model: LSNet
+    model: nn.Module
     preprocess: Preprocess
     card: WeightsCard
     device: torch.device
@@ -35,13 +36,35 @@ class Predictor:
         """What each logit stands for."""
         return self.card.classes
 
+    @property
+    def lsnet(self) -> LSNet:
+        """The model, for what asks for LSNet's own blocks.
+
+        Raises:
+            InputError: it is another network.
+        """
+        if not isinstance(self.model, LSNet):
+            name = self.card.architecture
+            message = f"{name} is another network with LS convolutions in it; this asks for LSNet's own blocks"
+            raise InputError("network.not_lsnet", message, name=name)
+        return self.model
+
     def framed(self, size: int | None = None, mode: FrameMode | None = None) -> "Predictor":
         """The same network looking at pictures at another resolution (pixels) or with another crop."""
         size, mode = size or self.preprocess.size, mode or self.preprocess.mode
         return replace(self, preprocess=replace(self.preprocess, size=size, mode=mode))
 
     def batch(self, picture: Image.Image) -> Tensor:
-        """The input of the model, (1, 3, H, W), on its device and in its dtype."""
+        """The input of the model, (1, 3, H, W), on its device and in its dtype.
+
+        Raises:
+            InputError: the network takes square inputs only, and this is none.
+        """
+        width, height = self.preprocess.frame(*picture.size).size
+        if width != height and any(isinstance(module, LSTokenMixer) for module in self.model.modules()):
+            name = self.card.architecture
+            message = f"{name} takes square inputs only; choose the centre crop"
+            raise InputError("network.square", message, name=name)
         return self.preprocess(picture)[None].to(self.device, next(self.model.parameters()).dtype)
 
     @torch.inference_mode()

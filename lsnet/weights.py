@@ -10,7 +10,6 @@ from typing import Any
 import huggingface_hub
 import safetensors
 import safetensors.torch
-import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import Tensor, nn
@@ -21,6 +20,7 @@ from lsnet.labels import Label, imagenet_labels, numbered_labels
 from lsnet.model import LSNet
 from lsnet.preprocess import Preprocess
 from lsnet.registry import HUB_REPOSITORIES, create_lsnet
+from lsnet.untrained import TRANSPLANTS, Variant
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
 DEFAULT_BUNDLED = "lsnet_t"
@@ -73,14 +73,16 @@ def bundled_names() -> list[str]:
     return sorted(names, key=lambda name: name != DEFAULT_BUNDLED)
 
 
-def load_model(source: str | Path) -> tuple[LSNet, WeightsCard]:
+def load_model(source: str | Path) -> tuple[nn.Module, WeightsCard]:
     """Build the network that a source describes and load its weights, strictly, on the CPU, in evaluation mode.
 
     Args:
         source: ``"bundled"`` for the default in the repository and ``"bundled/<name>"`` for another one there;
-            ``"untrained/<model>"`` for random weights; a model name such as ``"lsnet_b_distill"`` for the authors'
-            weights from the Hub (downloaded once, then cached); or the path of a ``.safetensors``, ``.pth``, ``.pt``
-            or ``.bin`` file. Where nothing is bundled, ``"bundled"`` is ``"untrained/lsnet_t"``.
+            ``"untrained/<model>"`` for random weights, with options where they are wanted
+            (:mod:`lsnet.untrained`: ``"untrained/lsnet_t?mixer=involution"``); a model name such as
+            ``"lsnet_b_distill"`` for the authors' weights from the Hub (downloaded once, then cached); or the path of
+            a ``.safetensors``, ``.pth``, ``.pt`` or ``.bin`` file. Where nothing is bundled, ``"bundled"`` is
+            ``"untrained/lsnet_t"``.
 
     Raises:
         InputError: the source cannot be used; one sentence says what is wrong and what to do.
@@ -252,21 +254,17 @@ def _unknown(name: str, known: Iterable[str]) -> InputError:
     return InputError("weights.unknown", message, name=name, known=names)
 
 
-def _untrained(architecture: str) -> tuple[LSNet, WeightsCard]:
-    known = timm.list_models("lsnet_*")
-    if architecture not in known:
-        raise _unknown(architecture, known)
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(0)  # the same untrained network everywhere
-        model = create_lsnet(architecture)
+def _untrained(name: str) -> tuple[nn.Module, WeightsCard]:
+    variant = Variant.read(name)
     card = WeightsCard(
-        architecture,
+        variant.architecture,
+        options=variant.options,
         classes=imagenet_labels(),
         label_set=IMAGENET_LABEL_SET,
         trained=False,
-        source=f"untrained/{architecture}",
+        source=f"untrained/{variant.name}",
     )
-    return model.eval(), card
+    return variant.build(), card
 
 
 def _from_hub(architecture: str) -> tuple[LSNet, WeightsCard]:
@@ -293,6 +291,7 @@ def weights_label(card: WeightsCard) -> str:
 
 
 def known_sources() -> Iterable[str]:
-    """Sources that the interface offers: bundled ones, the authors' on the Hub, untrained variants."""
+    """Sources that the interface lists: bundled ones, the authors' on the Hub, untrained networks as they are."""
     bundled = [f"bundled/{name}" for name in bundled_names()]
-    return [*bundled, *HUB_REPOSITORIES, *(f"untrained/lsnet_{variant}" for variant in VARIANTS)]
+    untrained = [*(f"lsnet_{variant}" for variant in VARIANTS), *TRANSPLANTS]
+    return [*bundled, *HUB_REPOSITORIES, *(f"untrained/{name}" for name in untrained)]

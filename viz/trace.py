@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from lsnet.labels import Label
-from lsnet.model import BlockKind
+from lsnet.model import BlockKind, MixerLabel
 from viz.images import Geometry
 
 
@@ -21,17 +21,19 @@ class BlockTrace:
         kind: ``"ls"`` has kernels and context, ``"dynamic"`` kernels of another making, ``"msa"`` and ``"attention"``
             attention, ``"dw"`` is a static convolution, ``"global"`` has no weights of a token's own, ``"none"`` mixes
             nothing.
-        stage: 1 to 4.
+        stage: 1 to 4; in a network other than LSNet, counted by the grids that its LS convolutions have.
         stride: input pixels per token.
         grid: (h, w), tokens.
         kernel_large: side of the perception window in tokens; 0 where there is none, or where all is perceived.
         kernel_small: side of the aggregation window in tokens; 0 where there is none.
+        mixer: what it mixes tokens with: a key of :data:`lsnet.mixers.MIXERS`, or ``"dw"`` in blocks of even index.
         inputs: what the aggregation read, (C, h, w).
         kernels: the dynamic kernels that it used, (G, K·K, h, w), taps row-major; channel c used set ``c % G``.
         context: what kernels were predicted from; of LS blocks the large-kernel depthwise output, (C/2, h, w).
         aggregated: what the aggregation wrote, before its norm and residual connection, (C, h, w).
         filters: one kernel for each channel as large as the grid, (C, h, w), applied circularly to ``inputs``.
-        attention: (heads, N, N) with N = h·w; row i is how token i weighs all tokens and sums to one.
+        attention: (heads, N, N) with N = h·w; row i is how token i weighs all tokens and sums to one. None also where
+            it has too many weights to be kept (:data:`viz.capture.MOST_WEIGHTS`).
         features: the block's output, (C, h, w).
     """
 
@@ -42,6 +44,7 @@ class BlockTrace:
     grid: tuple[int, int]
     kernel_large: int = 0
     kernel_small: int = 0
+    mixer: MixerLabel = "ls"
     inputs: Tensor | None = None
     kernels: Tensor | None = None
     context: Tensor | None = None
@@ -49,6 +52,11 @@ class BlockTrace:
     filters: Tensor | None = None
     attention: Tensor | None = None
     features: Tensor | None = None
+
+    @property
+    def one_kernel_for_all(self) -> bool:
+        """Whether the dynamic kernels are the picture's, the same at all of its tokens."""
+        return self.kind == "dynamic" and self.kernel_large == 0
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors that were recorded, by attribute name."""

@@ -1,4 +1,5 @@
 import { any } from "./drawing.js";
+import { tapOffset } from "./mixing.js";
 import { number, percent } from "./texts.js";
 
 // What a screen reader hears: pixel, block, strongest tap and its value, once the pointer has come to rest.
@@ -16,7 +17,7 @@ export function makeAnnouncer(app) {
       const kernel = block.kernelAt(app.tokenIndex(token), group);
       let tap = 0;
       kernel.forEach((weight, i) => (tap = Math.abs(weight) > Math.abs(kernel[tap]) ? i : tap));
-      const name = kernel.length === 9 ? texts.say(`tap.${tap}`) : String(tap);
+      const name = block.taps === 9 ? texts.say(`tap.${tap}`) : texts.say("tap.at", tapOffset(tap, block.side));
       return texts.say("live.ls", { ...place, group, tap: name, value: number(kernel[tap], 2) });
     }
     if (block.heads) {
@@ -25,7 +26,7 @@ export function makeAnnouncer(app) {
       const [toRow, toCol] = [Math.floor(most / block.cols) + 1, (most % block.cols) + 1];
       return texts.say("live.msa", { ...place, toRow, toCol, value: percent(row[most]) });
     }
-    return texts.say("live.dw", place);
+    return texts.say(block.kind === "dw" ? "live.dw" : "live.plain", place);
   }
 
   return {

@@ -1,3 +1,4 @@
+import { isOneForAll } from "./mixing.js";
 import { channelsOf, tableIndex } from "./scales.js";
 import {
   centreAgainstSurround,
@@ -26,10 +27,12 @@ export const COLOURINGS = [
 
 const NEED_KERNELS = new Set(["similarity", "kernelColours", "displacement", "centre", "dynamic", "glyphs"]);
 const USE_GROUP = new Set(["similarity", "kernelColours", "displacement", "centre", "dynamic"]);
-const GLYPH_CELL = 4; // three taps and a gap
+const GLYPH_GAP = 1; // taps between kernels
 
 export function isAvailable(colouring, block) {
-  return colouring === "none" || (NEED_KERNELS.has(colouring) ? block.groups > 0 : block.mean !== null);
+  if (colouring === "none") return true;
+  // Kernels of the picture differ by rounding alone from token to token: a colouring would show nothing else.
+  return NEED_KERNELS.has(colouring) ? block.groups > 0 && !isOneForAll(block) : block.mean !== null;
 }
 
 /** Whether a colouring can look at one group instead of all. */
@@ -123,10 +126,10 @@ export function directionColour(x, y, longest, scales) {
   return neutral.map((value, c) => value + (scales.cyclic.table[i + c] - value) * strength);
 }
 
-/** The kernel of one group at every token, as 3×3 pixels with a gap between tokens. */
+/** The kernel of one group at every token, as K×K pixels with a gap between tokens. */
 function glyphField(block, group, scales) {
-  const side = Math.round(Math.sqrt(block.taps));
-  const cell = side === 3 ? GLYPH_CELL : side + 1;
+  const { side } = block;
+  const cell = side + GLYPH_GAP;
   const width = block.cols * cell;
   const rgba = new Uint8ClampedArray(4 * width * block.rows * cell);
   const range = kernelRange(block);

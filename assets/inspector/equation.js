@@ -1,9 +1,9 @@
 import { tapPosition } from "./geometry.js";
 
-// The aggregation of one channel at one token, as the model computed it: nine products and their sum.
+// The aggregation of one channel at one token, as the model computed it: K·K products and their sum.
 
 /**
- * @param {Block} block an LS block
+ * @param {Block} block a block with dynamic kernels
  * @param {{row: number, col: number}} token
  * @param {number} slot position of the channel in block.channels
  * @returns {{channel, set, inputs: Float32Array, weights: Float32Array, products: Float32Array, output, expected,
@@ -12,7 +12,6 @@ import { tapPosition } from "./geometry.js";
 export function equationAt(block, token, slot) {
   const channel = block.channels[slot];
   const set = channel % block.groups;
-  const side = Math.round(Math.sqrt(block.taps));
   const here = token.row * block.cols + token.col;
   const weights = block.kernelAt(here, set);
   const inputs = new Float32Array(block.taps);
@@ -21,7 +20,7 @@ export function equationAt(block, token, slot) {
   let output = 0;
   let magnitude = 0;
   for (let tap = 0; tap < block.taps; tap++) {
-    const place = tapPosition(token, tap, side, block);
+    const place = tapPosition(token, tap, block.side, block);
     inside.push(place.inside);
     if (place.inside) inputs[tap] = block.inputs[slot * block.tokens + place.row * block.cols + place.col];
     const product = inputs[tap] * weights[tap];

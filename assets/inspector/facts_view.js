@@ -1,5 +1,6 @@
 import { directionColour, followsGroup, isAvailable } from "./colourings.js";
 import { any, fitCanvas, make } from "./drawing.js";
+import { aggregationOf, isOneForAll, perceptionOf } from "./mixing.js";
 import { number, percent } from "./texts.js";
 
 // What is said around the picture: what it is, what the network took it for, what the windows and colours mean.
@@ -42,18 +43,24 @@ export function makeFactsView(app) {
     for (const option of part("colouring").options) option.disabled = !isAvailable(option.value, block);
     part("scope-field").hidden = !active || !followsGroup(colouring);
     part("opacity-field").hidden = part("legend").hidden = !active;
-    const note = active ? `colouring.${colouring}.note` : "colouring.unavailable";
-    part("colouring-note").textContent = active || !available ? texts.say(note, { group }) : "";
+    const unavailable = isOneForAll(block) ? "colouring.onePicture" : "colouring.unavailable";
+    const note = active ? `colouring.${colouring}.note` : unavailable;
+    part("colouring-note").textContent = active || !available ? texts.say(note, { group, side: block.side }) : "";
     showWindows(block);
-    part("block-name").textContent = `${block.name} · ${texts.say(`kind.${block.kind}`)} · ${block.rows}×${block.cols}`;
+    part("block-name").textContent = `${block.name} · ${texts.say(`mixer.${mixerName(block)}`)} · ${block.rows}×${block.cols}`;
   }
 
-  function showWindows({ kind, kernelLarge, kernelSmall, stride }) {
-    const sides = (side) => ({ side, pixels: side * stride });
-    const reach = kernelLarge || 3;
-    part("sees").textContent = texts.say(`sees.${kind}`, sides(reach));
-    part("mixes").textContent = kind === "msa" ? texts.say("mixes.msa") : texts.say("mixes", sides(kernelSmall || 3));
-    part("mixes").parentElement.hidden = kind === "none";
+  /** An LS convolution may have lost one of its halves. */
+  function mixerName({ mixer, kind, kernelLarge }) {
+    if (mixer !== "ls") return mixer;
+    return kind === "dw" ? "ls.static" : kernelLarge > 1 ? "ls" : "small";
+  }
+
+  function showWindows(block) {
+    part("sees").textContent = texts.say(...perceptionOf(block));
+    const aggregation = aggregationOf(block);
+    part("mixes").textContent = aggregation ? texts.say(...aggregation) : "";
+    part("mixes").parentElement.hidden = !aggregation;
   }
 
   function drawWheel(canvas) {

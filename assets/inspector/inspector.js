@@ -1,4 +1,5 @@
-import { readAddress, writeAddress } from "./address.js";
+import { readAddress } from "./address.js";
+import { makeAddressBar } from "./address_bar.js";
 import { makeAnnouncer } from "./announcer.js";
 import { COLOURINGS } from "./colourings.js";
 import { makeCompareView } from "./compare_view.js";
@@ -7,6 +8,7 @@ import { makeEquationView } from "./equation_view.js";
 import { makeFactsView } from "./facts_view.js";
 import { makeFrameCounter } from "./frame_counter.js";
 import { clampToCrop, pixelToToken } from "./geometry.js";
+import { translateGradio } from "./gradio_words.js";
 import { makeKernelWall } from "./kernel_wall.js";
 import { listenToKeys } from "./keyboard.js";
 import { readPayload } from "./payload_reader.js";
@@ -23,7 +25,7 @@ import { startTravelling } from "./travelling_dot.js";
 // The inspector: one state, the views that draw it, and the hand that a visitor has on it.
 
 /** Called by gr.HTML once the template is in the page; `props` holds value, strings and theme. */
-export function startInspector({ element, props, watch, trigger }) {
+export function startInspector({ element, props, watch, trigger, server }) {
   const root = element.querySelector(".lsx");
   const app = { root, theme: props.theme, scales: makeScales(props.theme), texts: makeTexts(props.strings) };
   app.part = (name) => root.querySelector(`[data-part="${name}"]`);
@@ -31,8 +33,10 @@ export function startInspector({ element, props, watch, trigger }) {
   const { state, texts } = app;
   let views = [];
   let stopTravelling = null;
-  const arrival = readAddress(location.search);
+  const arrival = readAddress(props.address ?? location.search); // a page to take home brings its place along
+  const addressBar = makeAddressBar(app);
   let loading = 0;
+  let loaded = null; // where the shown picture came from
   let following = false; // a camera's frame is being fetched
   let another = false; // a later one has come meanwhile
   const frames = makeFrameCounter();
@@ -51,6 +55,8 @@ export function startInspector({ element, props, watch, trigger }) {
   app.copy = copy;
   app.present = present;
   app.takeOver = takeOver;
+  // A page to take home is written by the server, which has everything; there is none behind such a page itself.
+  app.writePage = server?.standalone ? (place) => server.standalone({ key: props.value.key, ...place }) : null;
 
   app.pictureView = makePictureView(app);
   const facts = makeFactsView(app);
@@ -72,6 +78,7 @@ export function startInspector({ element, props, watch, trigger }) {
   listenToKeys(app);
   listenToControls();
   followTheme();
+  translateGradio(app);
   setLanguage(chooseLanguage(arrival.lang, navigator.language));
   new ResizeObserver(() => state.set({ size: root.clientWidth })).observe(root);
   window.addEventListener("resize", () => state.touch("size"));
@@ -91,7 +98,7 @@ export function startInspector({ element, props, watch, trigger }) {
     const start = performance.now();
     for (const view of views) view.draw(changed);
     state.drawMs = performance.now() - start;
-    if (any(changed, "block", "pixel", "colouring", "lang", "trace")) writeAddressSoon();
+    if (!props.address && any(changed, "block", "pixel", "colouring", "lang", "trace")) addressBar.writeSoon();
     if (changed.has("trace")) root.dataset.ready = "true";
     else if (any(changed, "block", "pins")) tellPage();
   }
@@ -104,8 +111,14 @@ export function startInspector({ element, props, watch, trigger }) {
   // What is shown
 
   async function load() {
-    const { file, live = false } = props.value ?? {};
+    const { file, live = false, go = null } = props.value ?? {};
     if (!file?.url) return;
+    if (go && file.url === loaded) {
+      loading += 1; // what is on its way is no longer wanted
+      delete root.dataset.busy;
+      show(state.trace, state.bitmap, go);
+      return;
+    }
     if (live && following) {
       another = true; // on a slow machine every frame would otherwise be overtaken before it is shown
       return;
@@ -121,7 +134,8 @@ export function startInspector({ element, props, watch, trigger }) {
       if (turn !== loading) return; // a newer picture is on its way
       const rate = live ? frames.rate(performance.now()) : null;
       if (live && state.live !== null) showFrame(trace, bitmap);
-      else show(trace, bitmap);
+      else show(trace, bitmap, go);
+      loaded = file.url;
       state.set({ live: rate });
       message(null);
     } catch (error) {
@@ -137,21 +151,23 @@ export function startInspector({ element, props, watch, trigger }) {
     }
   }
 
-  function show(trace, bitmap) {
+  /** Show a picture, where the page says (`go`: block, px and view, all of them) or where the address does. */
+  function show(trace, bitmap, go = null) {
     const { header, blocks } = trace;
     // What the address asks for holds until its picture is here, or the visitor has taken over.
-    const link = state.taken ? readAddress("") : arrival;
-    const px = link.img === header.example ? link.px : null;
-    const wanted = [link.block, state.block?.name].filter(Boolean);
-    const block = blocks.find((b) => wanted.includes(b.name)) ?? blocks.find((b) => b.groups) ?? blocks[0];
+    const link = go ?? (state.taken ? readAddress("") : arrival);
+    const px = go || link.img === header.example ? link.px : null;
+    const wanted = [link.block, !go && state.block?.name].filter(Boolean);
+    const block = blocks.find((b) => wanted.includes(b.name)) ?? blocks.find((b) => b.groups) ?? blocks.find((b) => b.heads) ?? blocks[0];
     const [x, y] = header.focus[0] ?? header.frame.picture.map((side) => Math.floor(side / 2));
     const pixel = clampToCrop(header.frame, px?.x ?? x, px?.y ?? y);
     state.trace = trace; // before the rest, which is computed with it
     state.set({ bitmap, block, pixel, pins: [], head: null, slot: 0 });
-    state.group = Math.min(state.group, Math.max(0, (block.groups || 1) - 1));
+    state.group = go ? 0 : Math.min(state.group, Math.max(0, (block.groups || 1) - 1));
     if (COLOURINGS.includes(link.view)) state.set({ colouring: link.view });
     state.set({ token: tokenOf(pixel) });
     state.touch("trace");
+    if (go) addressBar.forget();
     travel(px !== null);
     state.flush();
   }
@@ -252,7 +268,7 @@ export function startInspector({ element, props, watch, trigger }) {
       trigger?.("select", { lang: texts.lang });
     });
     on("copy-link", "click", () => {
-      writeAddressNow();
+      addressBar.write();
       copy(location.href, app.part("copy-link"));
     });
     on("present", "click", () => present(!state.present));
@@ -270,16 +286,19 @@ export function startInspector({ element, props, watch, trigger }) {
     const other = lang === "en" ? "zh-CN" : "en";
     app.part("language").textContent = LANGUAGE_NAMES[other];
     app.part("language").lang = other;
+    window.dispatchEvent(new CustomEvent("lsnet-language", { detail: lang }));
   }
 
   function present(on) {
     root.classList.toggle("lsx-presenting", on);
     app.part("present").setAttribute("aria-pressed", String(on));
-    if (on) root.requestFullscreen?.().catch(() => {});
-    else if (document.fullscreenElement === root) document.exitFullscreen();
+    // The whole page, since lessons stand beside the inspector.
+    if (on) document.documentElement.requestFullscreen?.().catch(() => {});
+    else if (document.fullscreenElement) document.exitFullscreen();
     state.set({ present: on });
     state.touch("size");
     app.part("picture-upper").focus({ preventScroll: true });
+    window.dispatchEvent(new CustomEvent("lsnet-present", { detail: on }));
   }
 
   function followTheme() {
@@ -320,22 +339,6 @@ export function startInspector({ element, props, watch, trigger }) {
     const node = app.part("message");
     node.hidden = !key;
     node.textContent = key ? texts.say(key) : "";
-  }
-
-  let writing = 0;
-  function writeAddressSoon() {
-    clearTimeout(writing);
-    if (state.taken) writing = setTimeout(writeAddressNow, 300);
-  }
-
-  function writeAddressNow() {
-    clearTimeout(writing);
-    if (!state.trace) return;
-    const { example, model } = state.trace.header;
-    const { block, pixel, colouring } = state;
-    const shown = { example, model, block: block.name, pixel, view: colouring, lang: texts.lang };
-    const search = writeAddress(location.search, shown);
-    if (search !== location.search) history.replaceState(history.state, "", search + location.hash);
   }
 
   function firstState() {

@@ -1,4 +1,5 @@
 import { any, drawKernel, fitCanvas, make, setFont, setText } from "./drawing.js";
+import { absenceOf, isOneForAll } from "./mixing.js";
 import { kernelRange, sortedGroups } from "./statistics.js";
 import { number, percent } from "./texts.js";
 
@@ -56,7 +57,7 @@ export function makeKernelWall(app) {
     const { block } = state;
     const width = frameNode.clientWidth;
     const count = block.groups || block.heads;
-    const wanted = block.groups ? (state.present ? 60 : count > 40 ? 40 : count > 24 ? 46 : count > 12 ? 54 : 76) : 150;
+    const wanted = block.groups ? wantedSize(count, block.side) : 150;
     const fitting = Math.min(count, Math.max(1, Math.floor((width + GAP) / (wanted + GAP))));
     const columns = fullRows(count, fitting);
     const size = Math.min(Math.floor((width + GAP) / columns - GAP), block.groups ? 90 : 190);
@@ -65,6 +66,12 @@ export function makeKernelWall(app) {
     const rows = Math.ceil(count / columns);
     cells = { columns, size, height, groups: Array.from({ length: count }, (_, i) => i) };
     return { width: columns * (size + GAP), height: rows * (height + GAP) };
+  }
+
+  /** Pixels of a kernel on the wall: fewer the more there are, and enough for each of its taps to be seen. */
+  function wantedSize(count, side) {
+    const size = state.present ? 60 : count > 96 ? 28 : count > 40 ? 40 : count > 24 ? 46 : count > 12 ? 54 : 76;
+    return Math.max(size, 8 * side);
   }
 
   /** About as many columns as fit, so that all rows are full where that is possible. */
@@ -84,12 +91,15 @@ export function makeKernelWall(app) {
     app.part("wall-scale").hidden = app.part("wall-everywhere").hidden = !dynamic;
     canvas.hidden = !dynamic && !block.heads;
     nothing.hidden = dynamic || block.heads > 0;
-    title.textContent = texts.say(dynamic ? "wall.title" : block.heads ? "wall.attention" : "wall.fixed");
-    note.textContent = texts.say(dynamic ? "wall.note" : block.heads ? "wall.attentionNote" : "wall.fixedNote", {
-      groups: block.groups,
-      heads: block.heads,
-      tokens: block.tokens,
-    });
+    const attends = block.kind === "msa" || block.kind === "attention";
+    const [own, values] = dynamic || block.heads ? ["", {}] : absenceOf(block);
+    const picture = isOneForAll(block);
+    title.textContent = texts.say(
+      dynamic ? (picture ? "wall.pictureTitle" : "wall.title") : attends ? "wall.attention" : "wall.fixed",
+    );
+    const present = block.heads ? "wall.attentionNote" : picture ? "wall.pictureNote" : "wall.note";
+    const { groups, heads, tokens, side } = block;
+    note.textContent = texts.say(own || present, { groups, heads, tokens, side, ...values });
     if (dynamic) {
       const range = kernelRange(block);
       app.part("wall-low").textContent = number(-range, 2);
@@ -98,9 +108,10 @@ export function makeKernelWall(app) {
     if (block.heads) app.part("wall-low").textContent = "0";
     nothing.replaceChildren();
     if (!nothing.hidden) {
-      const nearest = app.nearestBlock((other) => other.groups > 0);
+      const nearest = app.nearestBlock((other) => other.groups > 0) ?? app.nearestBlock((other) => other.heads > 0);
       if (nearest) {
-        const button = make("button", "lsx-button lsx-primary", texts.say("wall.goLs", { block: nearest.name }));
+        const where = { ls: "wall.goLs", dynamic: "wall.goDynamic" }[nearest.kind] ?? "wall.goAttention";
+        const button = make("button", "lsx-button lsx-primary", texts.say(where, { block: nearest.name }));
         button.type = "button";
         button.addEventListener("click", () => app.goTo(nearest.index));
         nothing.append(button);

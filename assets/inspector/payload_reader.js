@@ -50,13 +50,14 @@ function widen(bytes) {
 /** One block; arrays are decoded when first asked for. `rows`, `cols` are its grid. */
 export class Block {
   constructor(buffer, start, entry, index) {
-    const { name, kind, stage, stride, grid, kernelLarge, kernelSmall, dim, channels, seen } = entry;
-    Object.assign(this, { index, name, kind, stage, stride, kernelLarge, kernelSmall, dim, seen });
+    const { name, kind, mixer, stage, stride, grid, kernelLarge, kernelSmall, dim, channels, seen } = entry;
+    Object.assign(this, { index, name, kind, mixer, stage, stride, kernelLarge, kernelSmall, dim, seen });
     [this.rows, this.cols] = grid;
     this.tokens = this.rows * this.cols;
     this.channels = channels ?? [];
     this.groups = entry.kernels ? entry.kernels.shape[2] : 0;
     this.taps = entry.kernels ? entry.kernels.shape[3] : 0;
+    this.side = Math.round(Math.sqrt(this.taps)); // of a kernel
     this.heads = entry.attention ? entry.attention.shape[0] : 0;
     this.read = (key) => (entry[key] ? readArray(buffer, start, entry[key]) : null);
     this.decoded = new Map();
@@ -67,9 +68,18 @@ export class Block {
     return this.decoded.get(key);
   }
 
-  /** (h, w, G, K·K), flat. */
+  /** (h, w, G, K·K), flat; those of the picture, sent once, repeated for every token. */
   get kernels() {
-    return this.array("kernels");
+    if (!this.decoded.has("kernels")) this.decoded.set("kernels", this.repeated(this.read("kernels")));
+    return this.decoded.get("kernels");
+  }
+
+  repeated(kernels) {
+    const size = this.groups * this.taps;
+    if (kernels === null || kernels.length === this.tokens * size) return kernels;
+    const all = new Float32Array(this.tokens * size);
+    for (let t = 0; t < this.tokens; t++) all.set(kernels, t * size);
+    return all;
   }
 
   /** (M, h, w), flat, of the channels in `channels`. */

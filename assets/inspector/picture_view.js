@@ -1,6 +1,7 @@
 import { colourBlock, isAvailable } from "./colourings.js";
 import { any, fitCanvas, hatchPattern, noughtPattern, pixelCanvas, setFont } from "./drawing.js";
 import { clampToCrop, cropBox, tokenToBox, windowToBox } from "./geometry.js";
+import { isOneForAll } from "./mixing.js";
 
 // The picture with its colouring below, and the windows of the pointed token above.
 
@@ -117,24 +118,37 @@ export function makePictureView(app) {
     pen.clearRect(0, 0, place.width, place.height);
     const seen = onCanvas(cropBox(frame));
     if (block.attention) spotlight(pen, seen);
-    else {
-      const large = block.kernelLarge ? onCanvas(windowToBox(frame, token, block, block.kernelLarge)) : null;
-      const side = block.kind === "none" ? 1 : block.kernelSmall || 3;
-      const little = onCanvas(windowToBox(frame, token, block, side));
-      shade(pen, seen, large ?? little);
-      if (large) {
-        padding(pen, seen, large);
-        outline(pen, large, theme.perception, 2.5);
-        tag(pen, large, `${block.kernelLarge}×${block.kernelLarge}`, theme.perception);
-      } else padding(pen, seen, little);
-      outline(pen, little, theme.aggregation, 2);
-    }
+    else if (block.kernelSmall || block.kind === "none") drawWindows(pen, seen);
+    else everything(pen, seen);
     const cell = onCanvas(tokenToBox(frame, token, block));
     pen.strokeStyle = theme.chalk;
     pen.lineWidth = 1.25;
     pen.strokeRect(cell.x, cell.y, cell.w, cell.h);
     drawPointer(pen);
     drawPins(pen);
+  }
+
+  /** The windows of perception and aggregation; whichever is larger stays light. */
+  function drawWindows(pen, seen) {
+    const { block, token } = state;
+    const around = (side) => onCanvas(windowToBox(state.trace.header.frame, token, block, side));
+    const mixed = block.kernelSmall || 1; // without mixing, the token itself
+    const widest = around(Math.max(block.kernelLarge, mixed));
+    if (!isOneForAll(block)) shade(pen, seen, widest);
+    padding(pen, seen, widest);
+    if (isOneForAll(block)) outline(pen, seen, theme.perception, 2.5);
+    if (block.kernelLarge) {
+      const large = around(block.kernelLarge);
+      outline(pen, large, theme.perception, 2.5);
+      tag(pen, large, `${block.kernelLarge}×${block.kernelLarge}`, theme.perception);
+    }
+    outline(pen, around(mixed), theme.aggregation, 2);
+  }
+
+  /** The same tokens perceived and aggregated. */
+  function everything(pen, { x, y, w, h }) {
+    outline(pen, { x, y, w, h }, theme.perception, 2.5);
+    outline(pen, { x: x + 4, y: y + 4, w: w - 8, h: h - 8 }, theme.aggregation, 2);
   }
 
   /** Darken what the model sees, except for a window. */
@@ -190,8 +204,16 @@ export function makePictureView(app) {
       pen.fillRect(cell.x, cell.y, cell.w, cell.h);
     }
     pen.restore();
-    outline(pen, seen, theme.perception, 2.5);
-    outline(pen, { x: seen.x + 4, y: seen.y + 4, w: seen.w - 8, h: seen.h - 8 }, theme.aggregation, 2);
+    everything(pen, onCanvas(reached(row, block, frame)));
+  }
+
+  /** The cells of all tokens that have weight, in picture pixels. */
+  function reached(row, block, frame) {
+    const weighed = Array.from(row.keys()).filter((t) => row[t] > 0);
+    const [rows, cols] = [weighed.map((t) => Math.floor(t / block.cols)), weighed.map((t) => t % block.cols)];
+    const first = tokenToBox(frame, { row: Math.min(...rows), col: Math.min(...cols) }, block);
+    const last = tokenToBox(frame, { row: Math.max(...rows), col: Math.max(...cols) }, block);
+    return { left: first.left, top: first.top, right: last.right, bottom: last.bottom };
   }
 
   function outline(pen, { x, y, w, h }, colour, width) {

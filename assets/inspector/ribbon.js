@@ -14,11 +14,10 @@ export function makeRibbon(app) {
   function build() {
     tiles = [];
     root.replaceChildren();
-    for (const stage of [1, 2, 3, 4]) {
+    for (const stage of new Set(state.trace.blocks.map((block) => block.stage))) {
       const blocks = state.trace.blocks.filter((block) => block.stage === stage);
-      if (!blocks.length) continue;
       const group = make("div", "lsx-stage");
-      group.style.setProperty("--stage", theme.stages[stage - 1]);
+      group.style.setProperty("--stage", theme.stages[(stage - 1) % theme.stages.length]);
       const { rows, cols, stride } = blocks[0];
       const label = make("div", "lsx-stage-label");
       label.append(make("b", "", texts.say("stage", { stage })), make("span", "", `${rows}×${cols}`));

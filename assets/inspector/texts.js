@@ -11,13 +11,16 @@ export function chooseLanguage(...wishes) {
   return /^zh/i.test(wish) ? "zh-CN" : FALLBACK;
 }
 
-/** @param {Object<string, Object<string, string>>} strings texts by language and key */
-export function makeTexts(strings) {
+/**
+ * @param {Object<string, Object<string, string>>} strings texts by language and key
+ * @param {string} prefix what all keys start with
+ */
+export function makeTexts(strings, prefix = "inspector.") {
   const texts = {
     lang: FALLBACK,
     /** The text of a key, with {name} replaced by values. */
     say(key, values = {}) {
-      const text = strings[texts.lang]?.[`inspector.${key}`] ?? strings[FALLBACK]?.[`inspector.${key}`] ?? key;
+      const text = strings[texts.lang]?.[prefix + key] ?? strings[FALLBACK]?.[prefix + key] ?? key;
       return text.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
     },
     /** Fill every element that names its text: data-text, data-label (ARIA) and data-tip (tooltip). */

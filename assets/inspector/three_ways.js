@@ -1,5 +1,6 @@
 import { any, drawKernel, fitCanvas, setFont, setText } from "./drawing.js";
 import { cropBox, pixelToToken, tapPosition } from "./geometry.js";
+import { isOneForAll } from "./mixing.js";
 import { inkOn, tableIndex } from "./scales.js";
 import { kernelRange, meanKernels, shareExplained } from "./statistics.js";
 import { numbers, percent } from "./texts.js";
@@ -7,6 +8,7 @@ import { numbers, percent } from "./texts.js";
 // The same pixel seen three ways: by its own kernel, by one fixed kernel, and by attention over the whole picture.
 
 const KERNEL = 108;
+const WRITTEN = 3; // the largest side of a kernel whose taps have room for numbers
 
 export function makeThreeWays(app) {
   const { state, scales, texts } = app;
@@ -18,6 +20,7 @@ export function makeThreeWays(app) {
     where: app.part(`way-${way}-where`),
     text: app.part(`way-${way}-text`),
   }));
+  const section = cards[0].root.closest("section");
   let backdrop = null;
 
   app.part("way-head").addEventListener("change", (event) => {
@@ -75,7 +78,7 @@ export function makeThreeWays(app) {
     }
     const kernel = card.way === "ls" ? block.kernelAt(index, state.group) : meanOf(block, state.group);
     const range = kernelRange(block);
-    const side = Math.round(Math.sqrt(block.taps));
+    const { side } = block;
     for (let tap = 0; tap < block.taps; tap++) {
       const place = tapPosition(token, tap, side, block);
       if (!place.inside) continue;
@@ -89,7 +92,7 @@ export function makeThreeWays(app) {
       pen.strokeRect((token.col - reach) * sx, (token.row - reach) * sy, size * sx, size * sy);
     };
     pen.lineWidth = 1.5;
-    if (card.way === "ls") frame(block.kernelLarge, app.theme.perception); // what its kernel was made from
+    if (card.way === "ls" && block.kernelLarge) frame(block.kernelLarge, app.theme.perception); // what its kernel was made from
     frame(side, app.theme.aggregation);
     return { kernel, range };
   }
@@ -101,10 +104,11 @@ export function makeThreeWays(app) {
   function drawLargeKernel(canvas, kernel, range) {
     const pen = fitCanvas(canvas, KERNEL, KERNEL);
     drawKernel(pen, kernel, 0, 0, KERNEL, range, scales.diverging.css, 1);
+    const side = Math.round(Math.sqrt(kernel.length));
+    if (side > WRITTEN) return;
     setFont(pen, `11px ${app.theme.font}`);
     pen.textAlign = "center";
     pen.textBaseline = "middle";
-    const side = Math.round(Math.sqrt(kernel.length));
     const cell = KERNEL / side;
     const written = numbers(kernel);
     kernel.forEach((weight, tap) => {
@@ -122,9 +126,23 @@ export function makeThreeWays(app) {
     select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
   }
 
+  function name(title, key) {
+    title.dataset.text = key; // so that another language finds it
+    setText(title, texts.say(key));
+  }
+
+  function lsText(block) {
+    if (isOneForAll(block)) return "ways.pictureText";
+    return block.kernelLarge > 1 ? "ways.lsText" : "ways.ownText";
+  }
+
   return {
     draw(changed) {
       if (!any(changed, "token", "trace", "bitmap", "size", "theme", "block", "group", "head", "lang")) return;
+      for (const card of cards) card.root.hidden = !blockOf(card.way);
+      section.hidden = cards[0].root.hidden; // attention alone stands in the wall already
+      if (section.hidden) return;
+      name(section.querySelector("h3"), cards.some((card) => card.root.hidden) ? "ways.two" : "ways.title");
       const anew = any(changed, "trace", "bitmap", "size", "theme");
       if (anew || !backdrop) {
         const room = cards[0].root.clientWidth;
@@ -140,20 +158,25 @@ export function makeThreeWays(app) {
       if (described || changed.has("head")) app.part("way-head").value = state.head === null ? "mean" : String(state.head);
       for (const card of cards) {
         const block = blockOf(card.way);
-        card.root.hidden = !block;
         if (!block) continue;
         if (described) card.where.textContent = block.name;
+        if (described && card.way === "ls") {
+          name(card.root.querySelector("h4"), block.kind === "ls" ? "ways.ls" : "ways.dynamic");
+        }
         const token = pixelToToken(state.trace.header.frame, state.pixel.x, state.pixel.y, block);
         const { kernel, range, row, most } = drawMap(card, block, token);
         const moves = card.way === "ls" || described || changed.has("group");
         if (kernel && moves) drawLargeKernel(card.kernel, kernel, range);
-        if (card.way === "ls") setText(card.text, texts.say("ways.lsText", { group: state.group }));
+        const words = { taps: block.taps, side: block.kernelLarge, group: state.group };
+        if (card.way === "ls") setText(card.text, texts.say(lsText(block), words));
         if (card.way === "static") {
           const share = shareExplained(block)[state.group];
-          setText(card.text, texts.say("ways.staticText", { share: percent(share) }));
+          setText(card.text, texts.say("ways.staticText", { ...words, share: percent(share) }));
         }
         if (card.way === "msa") {
-          setText(card.text, texts.say("ways.msaText", { tokens: row.length, most: percent(most) }));
+          const read = row.reduce((count, weight) => count + (weight > 0), 0);
+          const key = block.mixer === "lsra" ? "ways.lsraText" : read < row.length ? "ways.someText" : "ways.msaText";
+          setText(card.text, texts.say(key, { read, tokens: row.length, most: percent(most) }));
         }
       }
     },

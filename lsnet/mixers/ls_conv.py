@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from lsnet.layers import ConvNorm
@@ -38,13 +39,23 @@ class LKP(nn.Module):
         self.cv3 = ConvNorm(dim // 2, dim // 2)
         self.act3 = nn.ReLU()
         self.cv4 = nn.Conv2d(dim // 2, num_sets * per_set, 1)
-        self.norm = nn.GroupNorm(num_sets, num_sets * per_set)
+        self.norm = KernelNorm(num_sets, num_sets * per_set)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to kernels (B, G, K_S², H, W)."""
         context = self.cv2(self.act(self.cv1(x)))  # (B, C/2, H, W)
         kernels = self.norm(self.cv4(self.act3(self.cv3(context))))
         return kernels.unflatten(1, (self.num_sets, -1))  # (B, G, K*K, H, W)
+
+
+class KernelNorm(nn.GroupNorm):
+    """Group norm that takes a group of one value too, as K_S = 1 has it on a grid of one token: it becomes the bias.
+
+    torch's own module refuses it, in evaluation as well.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.group_norm(x, self.num_groups, self.weight, self.bias, self.eps)
 
 
 class SKA(nn.Module):

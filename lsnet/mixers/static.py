@@ -17,6 +17,8 @@ class RepVggDw(nn.Module):
 
     kind: ClassVar[BlockKind] = "dw"
     taps: ClassVar[Mapping[str, Tap]] = {}
+    kernel_large: ClassVar[int] = 0
+    kernel_small: ClassVar[int] = 3
 
     def __init__(self, dim: int) -> None:
         super().__init__()
@@ -41,9 +43,11 @@ class StaticConv(nn.Module):
 
     kind: ClassVar[BlockKind] = "dw"
     taps: ClassVar[Mapping[str, Tap]] = {}
+    kernel_large: ClassVar[int] = 0
 
     def __init__(self, dim: int, kernel_size: int = 3) -> None:
         super().__init__()
+        self.kernel_small = kernel_size
         self.conv = ConvNorm(dim, dim, kernel_size, groups=dim)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -63,9 +67,11 @@ class RepMixer(nn.Module):
 
     kind: ClassVar[BlockKind] = "dw"
     taps: ClassVar[Mapping[str, Tap]] = {}
+    kernel_large: ClassVar[int] = 0
 
     def __init__(self, dim: int, kernel_size: int = 3) -> None:
         super().__init__()
+        self.kernel_small = kernel_size
         self.m = fastvit.RepMixer(dim, kernel_size)
 
     def forward(self, x: Tensor) -> Tensor:

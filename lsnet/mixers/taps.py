@@ -54,7 +54,7 @@ class Mixer(Protocol):
 
 @runtime_checkable
 class Windowed(Protocol):
-    """A mixer that perceives one window around a token and aggregates another; sides in tokens."""
+    """A mixer that perceives one window around a token and aggregates another; sides in tokens, 0 for no window."""
 
     @property
     def kernel_large(self) -> int: ...
@@ -77,8 +77,13 @@ def taps_of(mixer: nn.Module, path: str) -> dict[str, Tap]:
 
 
 def windows_of(mixer: nn.Module) -> tuple[int, int]:
-    """Sides of the windows of perception and of aggregation, in tokens; (0, 0) for a mixer without such windows."""
+    """Sides of the windows of perception and of aggregation, in tokens; 0 where there is no such window.
+
+    A static convolution perceives nothing, also when it is all that is left of a mixer that was folded into it.
+    """
     inner, _ = _unwrap(mixer)
+    if isinstance(inner, nn.Conv2d):
+        return 0, inner.kernel_size[0]
     return (inner.kernel_large, inner.kernel_small) if isinstance(inner, Windowed) else (0, 0)
 
 

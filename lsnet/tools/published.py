@@ -134,7 +134,7 @@ def published_pictures(
 def restricted(predictor: Predictor, ids: Collection[str]) -> Predictor:
     """The same network with only some of its classes, in its own order."""
     rows = [index for index, label in enumerate(predictor.classes) if label.id in ids]
-    model = copy.deepcopy(predictor.model)
+    model = copy.deepcopy(predictor.lsnet)
     model.reset_classifier(len(rows))
     for name in ("head", "head_dist") if model.config.distilled else ("head",):
         state = predictor.model.get_submodule(name).state_dict()

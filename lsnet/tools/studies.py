@@ -299,14 +299,14 @@ def shift_rows(predictor: Predictor, picture: Image.Image, shifts: Sequence[int]
     """:func:`study_shifts` of windows of the predictor's size, from the upper left of a picture just large enough."""
     size = predictor.preprocess.size
     larger = predictor.framed(size + max(shifts), "whole").preprocess(picture)
-    return study_shifts(predictor.model, larger, size, shifts)
+    return study_shifts(predictor.lsnet, larger, size, shifts)
 
 
 def resolution_rows(predictor: Predictor, picture: Image.Image, sizes: Sequence[int]) -> Iterator[ResolutionRow]:
     """:func:`study_crops` and :func:`study_sizes` of what the predictor sees."""
-    yield from study_crops(predictor.model, predictor.preprocess(picture))
+    yield from study_crops(predictor.lsnet, predictor.preprocess(picture))
     size = predictor.preprocess.size
-    yield from study_sizes(predictor.model, lambda s: predictor.framed(s).preprocess(picture), size, sizes)
+    yield from study_sizes(predictor.lsnet, lambda s: predictor.framed(s).preprocess(picture), size, sizes)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -321,7 +321,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, required=True, help="the CSV to write")
     args = parser.parse_args(argv)
     predictor = load_predictor(args.weights).framed(args.size)
-    longest = 2 * max(stride for _, stride, _ in perceptions(predictor.model))
+    longest = 2 * max(stride for _, stride, _ in perceptions(predictor.lsnet))
     shifts = args.shifts or range(0, longest + 1, 4)
     row_type = ShiftRow if args.study == "shift" else ResolutionRow
     with args.output.open("w", newline="", encoding="utf-8") as file:

@@ -154,7 +154,7 @@ def table_speed(predictor: Predictor, processes: Processes, budget: Sequence[flo
     """Table 1's pictures a second, measured by the first process while the others wait; None in those."""
     warm_up, seconds = budget
     size = predictor.preprocess.size
-    speed = throughput(predictor.model, size, warm_up, seconds) if processes.leads else None
+    speed = throughput(predictor.lsnet, size, warm_up, seconds) if processes.leads else None
     processes.wait()
     return speed
 

@@ -54,14 +54,14 @@ def kernel_atlas(
 
     ``"prototypes"`` sorts all kernels, each scaled to length one, into kinds with k-means, and finds the tokens that
     use each kind most. ``"neighbours"`` finds the tokens whose kernels, all sets together, have the highest cosine
-    with the token's. ``"dynamics"`` tells for each LS block and kernel set how much of the kernels one static kernel
+    with the token's. ``"dynamics"`` tells for each such block and kernel set how much of the kernels one static kernel
     accounts for, as :func:`viz.analysis.kernels.kernels_at` defines it.
 
     Args:
         predictor: the network, looking at pictures as it did for the trace.
         picture: the visitor's, upright RGB.
-        trace: of that picture, with the kernels of the block; of all LS blocks for ``"dynamics"``.
-        block: name of an LS block.
+        trace: of that picture, with the kernels of the block; of all such blocks for ``"dynamics"``.
+        block: name of a block with dynamic kernels.
         token: (row, column), for ``"neighbours"``.
         pictures: further ones, upright RGB; the visitor's own is counted once.
         show: what to look at.
@@ -78,7 +78,7 @@ def kernel_atlas(
     place_at(trace, block, token)
     kernels = trace.block(block).kernels
     if kernels is None:
-        raise ValueError(f"expected an LS block with recorded kernels, got {block!r}")
+        raise ValueError(f"expected a block with recorded kernels, got {block!r}")
     if kernel_set is not None and not 0 <= kernel_set < len(kernels):
         raise ValueError(f"expected a kernel set of 0 to {len(kernels) - 1}, got {kernel_set}")
     names = [b.name for b in trace.blocks.values() if b.kernels is not None] if show == "dynamics" else [block]

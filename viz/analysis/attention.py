@@ -1,4 +1,4 @@
-"""The attention of MSA blocks: its rows, what it adds up to over a stage, what it is made of, how wide it spreads."""
+"""The attention between tokens: its rows, what it adds up to over a stage, what it is made of, how wide it spreads."""
 
 import math
 from collections.abc import Sequence
@@ -9,8 +9,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lsnet.errors import InputError
+from lsnet.layers import Residual
 from lsnet.mixers import MSA
 from lsnet.predictor import Predictor
+from lsnet.sites import mixer_at
 from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
@@ -62,7 +65,7 @@ def attention_at(trace: ForwardTrace, block: str, token: tuple[int, int], photo:
 
     Args:
         trace: a trace that holds the block's attention.
-        block: name of an MSA block.
+        block: name of a block with attention.
         token: (row, column).
         photo: what the network saw, to be drawn behind the maps; see :func:`viz.analysis.seen.seen_jpeg`.
 
@@ -88,16 +91,16 @@ def attention_at(trace: ForwardTrace, block: str, token: tuple[int, int], photo:
 def attention_rollout(
     trace: ForwardTrace, block: str, token: tuple[int, int], photo: bytes | None = None
 ) -> AttentionRollout:
-    """Where the content of one token comes from, followed back through the MSA blocks of a stage.
+    """Where the content of one token comes from, followed back through the attention of a stage.
 
-    Every MSA block counts as ``0.5·A + 0.5·I``, the mean over its heads and its residual connection; the product of
-    these matrices is followed from each block back to the stage's first MSA block. Only MSA blocks take part: the
+    Every block with attention counts as ``0.5·A + 0.5·I``, the mean over its heads and its residual connection; the product of
+    these matrices is followed from each block back to the stage's first one. Only blocks with attention take part: the
     depthwise blocks between them move content by one token each way and are left out, as are the norms, the values'
     sizes and the FFNs.
 
     Args:
-        trace: a trace that holds the attention of all MSA blocks of the stage.
-        block: name of an MSA block, which chooses the stage.
+        trace: a trace that holds the attention of all blocks of the stage.
+        block: name of a block with attention, which chooses the stage.
         token: (row, column).
         photo: see :func:`attention_at`.
 
@@ -109,7 +112,7 @@ def attention_rollout(
     place = place_at(trace, block, token)
     chosen = trace.block(block)
     _recorded(chosen)
-    stage = [b for b in trace.blocks.values() if b.kind == "msa" and b.stage == chosen.stage]
+    stage = [b for b in trace.blocks.values() if b.kind == chosen.kind and b.stage == chosen.stage]
     means = [_recorded(b).double().mean(0) for b in stage]  # (N, N) each
     start = torch.zeros(means[0].shape[0], dtype=torch.float64)
     start[_index(token, chosen.grid)] = 1
@@ -149,8 +152,7 @@ def attention_logits(predictor: Predictor, trace: ForwardTrace, block: str) -> t
     inputs = trace.blocks[names[names.index(block) - 1]].features
     if inputs is None:
         raise ValueError(f"expected recorded features of the block before {block!r}")
-    msa = predictor.model.get_submodule(f"{block}.mixer.m")
-    assert isinstance(msa, MSA)
+    msa = _msa(predictor, block)
     reference = msa.attention_biases
     with torch.no_grad():
         q, k, _ = msa.qkv(inputs[None].to(reference.device, reference.dtype)).split(msa.split, dim=1)
@@ -179,8 +181,7 @@ def attention_bias(predictor: Predictor, trace: ForwardTrace, block: str) -> Att
     logits = products + bias
     energy = logits.square().sum((1, 2))
     ours = (bias * logits).sum((1, 2))
-    msa = predictor.model.get_submodule(f"{block}.mixer.m")
-    assert isinstance(msa, MSA)
+    msa = _msa(predictor, block)
     return AttentionBias(
         place=place,
         table=msa.attention_biases.detach().float().cpu().unflatten(1, msa.grid).numpy(),
@@ -192,13 +193,13 @@ def attention_bias(predictor: Predictor, trace: ForwardTrace, block: str) -> Att
 
 
 def attention_heads(trace: ForwardTrace, block: str) -> AttentionHeads:
-    """Entropy and mean distance of every head of every MSA block, as means over all tokens of the picture.
+    """Entropy and mean distance of every head of every block with attention, as means over all tokens of the picture.
 
     The distance of a row is ``Σ_j A_ij · |p_i - p_j|`` with positions in tokens.
 
     Args:
-        trace: a trace that holds the attention of all MSA blocks.
-        block: name of the MSA block to speak of.
+        trace: a trace that holds the attention of all blocks that have one.
+        block: name of the one to speak of.
 
     Raises:
         ValueError: a block has no recorded attention.
@@ -207,7 +208,7 @@ def attention_heads(trace: ForwardTrace, block: str) -> AttentionHeads:
     """
     place = place_at(trace, block)
     _recorded(trace.block(block))
-    blocks = [b for b in trace.blocks.values() if b.kind == "msa"]
+    blocks = [b for b in trace.blocks.values() if b.kind in ("msa", "attention")]
     points, uniform = [], []
     for index, one in enumerate(blocks):
         weights, distances = _recorded(one), _distances(one.grid)
@@ -261,14 +262,15 @@ def attention_at_sizes(
         ValueError: the block has no attention, or no such token.
     """
     place = place_at(trace, block, token)
-    chosen = trace.block(block)
+    chosen, stored = trace.block(block), _msa(predictor, block).grid
     heads = len(_recorded(chosen))
     maps, tokens, extents, used = [], [], [], []
     for done, size in enumerate(sizes, start=1):
         width, height = predictor.framed(size).preprocess.frame(*picture.size).size
         count = math.ceil(height / chosen.stride) * math.ceil(width / chosen.stride)
         if heads * count**2 <= MOST_WEIGHTS:
-            other = trace_image(predictor, picture, blocks=[block], size=size, mode=predictor.preprocess.mode)
+            framed = predictor.framed(size)
+            other = trace_image(framed, picture, blocks=[block], most_weights=MOST_WEIGHTS)
             there = other.block(block)
             tokens.append(same_place(token, chosen, trace.geometry, there, other.geometry))
             rows = _row(there, tokens[-1])
@@ -276,8 +278,6 @@ def attention_at_sizes(
             extents.append(_extent(other, there))
             used.append(size)
         progress(done / len(sizes))
-    msa = predictor.model.get_submodule(f"{block}.mixer.m")
-    assert isinstance(msa, MSA)
     means = [torch.from_numpy(values).mean(0).flatten() / values[0].size for values in maps]
     return AttentionSizes(
         place=place,
@@ -288,15 +288,27 @@ def attention_at_sizes(
         limits=np.array([math.log2(len(mean)) for mean in means], np.float32),
         extents=tuple(extents),
         photo=photo,
-        stored=msa.grid,
+        stored=stored,
         left_out=tuple(size for size in sizes if size not in used),
     )
 
 
 def _recorded(block: BlockTrace) -> Tensor:
+    if block.attention is None and block.kind in ("msa", "attention") and block.features is not None:
+        message = f"the attention of {block.name} has too many weights to be kept; choose a lower resolution"
+        raise InputError("attention.not_kept", message, block=block.name)
     if block.attention is None:
         raise ValueError(f"expected an MSA block with recorded attention, got {block.name!r}")
     return block.attention
+
+
+def _msa(predictor: Predictor, block: str) -> MSA:
+    """LSNet's own self-attention, for what only it has: a table of biases and a grid that they are stored for."""
+    mixer = mixer_at(predictor.model, block)
+    attention = mixer.m if isinstance(mixer, Residual) else mixer
+    if not isinstance(attention, MSA):
+        raise InputError("attention.msa_only", f"{block} has another attention than LSNet's own", block=block)
+    return attention
 
 
 def _index(token: tuple[int, int], grid: tuple[int, int]) -> int:

@@ -15,7 +15,8 @@ from torchvision.transforms.functional import gaussian_blur
 
 from lsnet.predictor import Predictor
 from lsnet.preprocess import Preprocess
-from viz.analysis.explained import ClassLogit, Explained, KernelTap, Target, explained, private_copy
+from viz.analysis.copies import folded_copy
+from viz.analysis.explained import ClassLogit, Explained, KernelTap, Target, explained
 from viz.analysis.place import place_at
 from viz.progress import Progress, silent
 from viz.results import Array
@@ -90,7 +91,7 @@ def attribute(
         InputError: there is no such class or kernel weight.
         KeyError: there is no such block.
     """
-    function = explained(private_copy(predictor.model), trace, target, progress)
+    function = explained(folded_copy(predictor.model), trace, target, progress)
     batch = predictor.batch(picture)
     absent = baseline_input(batch, predictor.preprocess, method.baseline)
     with torch.no_grad():

@@ -8,15 +8,16 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from lsnet.complexity import mixer_cost, static_conv
+from lsnet.complexity import Cost, counted_cost, mixer_cost, static_conv
 from lsnet.config import VARIANTS
 from lsnet.layers import ConvNorm, Residual
 from lsnet.mixers import MSA, StaticConv
 from lsnet.model import LSNet
 from lsnet.ops import ska
 from lsnet.predictor import Predictor, load_predictor
+from lsnet.sites import mixer_at
 from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
@@ -68,6 +69,7 @@ def compare_mixers(
         progress: told the share that is done, between siblings and between their timed forward passes.
 
     Raises:
+        InputError: the family of siblings is asked for, and the network is no LSNet.
         ValueError: the block has no kernels, or no such token.
     """
     place = place_at(trace, block, token)
@@ -76,11 +78,13 @@ def compare_mixers(
     photo = seen_jpeg(predictor, picture)
     if among == "inside":
         return _inside(predictor, trace, place, photo)
+    _ = predictor.lsnet  # another network's tokens lie elsewhere than those of the family
     fitting = [mixer for mixer in mixers if mixer != "attention" or _attention_weights(trace) <= MOST_WEIGHTS]
     rows, networks = [], siblings(fitting, load, predictor)
     for done, (mixer, sibling) in enumerate(networks.items(), start=1):
-        name = _block_like(sibling.model, trace, block)
-        own = trace_image(sibling, picture, blocks=[_before(sibling.model, name), name])
+        name = _block_like(sibling.lsnet, trace, block)
+        own_blocks = [other for other, _, _ in sibling.lsnet.named_blocks()]
+        own = trace_image(sibling, picture, blocks=[_before(own_blocks, name), name], most_weights=MOST_WEIGHTS)
         row = mixing(sibling, own, name, token)
         rows.append(replace(row, mixer=mixer, attribution=_in_rms(gradient_times_input(sibling, picture))))
         progress(done / len(networks) / 2)
@@ -139,13 +143,9 @@ def mixing(predictor: Predictor, trace: ForwardTrace, block: str, token: tuple[i
     Raises:
         ValueError: the block mixes tokens in another way than those of a comparison.
     """
-    model, chosen = predictor.model, trace.block(block)
-    mixer = model.get_submodule(block).mixer
-    inputs = trace.block(_before(model, block)).features
-    assert inputs is not None
-    name = model.config.mixer if chosen.stage < 4 else "attention"
-    if name not in get_args(ComparedMixer):
-        raise ValueError(f"expected one of the mixers {', '.join(get_args(ComparedMixer))}, got {name!r}")
+    chosen, mixer = trace.block(block), mixer_at(predictor.model, block)
+    if chosen.mixer not in get_args(ComparedMixer):
+        raise ValueError(f"expected one of the mixers {', '.join(get_args(ComparedMixer))}, got {chosen.mixer!r}")
     weights: Array | None = None
     side = chosen.kernel_small
     if chosen.kernels is not None:
@@ -157,16 +157,18 @@ def mixing(predictor: Predictor, trace: ForwardTrace, block: str, token: tuple[i
         assert isinstance(mixer, Residual)
         rows = chosen.attention[:, token[0] * chosen.grid[1] + token[1]].unflatten(1, chosen.grid)  # (heads, h, w)
         shares, weights = rows.mean(0).numpy(), _in_rms(rows.numpy(), chosen.attention.numpy())
-        weight_count, written = rows.numel(), _attended(mixer.m, inputs, chosen.attention)
+        weight_count, written = rows.numel(), _attended(mixer.m, _read(trace, block), chosen.attention)
     elif isinstance(mixer, StaticConv):
         conv = mixer.conv.c if isinstance(mixer.conv, ConvNorm) else mixer.conv  # fused
         taps, side = conv.weight.detach().float().cpu().flatten(1), conv.kernel_size[0]  # (C, K*K)
         shares, weight_count = shares_of(taps, chosen.grid, token), taps.numel()
-        written = torch.nn.functional.conv2d(inputs, taps.view(-1, 1, side, side), None, 1, side // 2, 1, len(inputs))
+        kernels = taps.view(-1, 1, side, side)
+        written = torch.nn.functional.conv2d(_read(trace, block), kernels, None, 1, side // 2, 1, len(kernels))
     else:
-        shares, weight_count, written, side = shares_of(torch.ones(1, 1), chosen.grid, token), 0, inputs, 1
+        shares, weight_count, side = shares_of(torch.ones(1, 1), chosen.grid, token), 0, 1
+        written = _read(trace, block)
     return Mixing(
-        mixer=name,  # type: ignore[arg-type]
+        mixer=chosen.mixer,  # type: ignore[arg-type]
         place=place_at(trace, block, token),
         trained=predictor.card.trained,
         perceives=_window(chosen.grid, token, chosen.kernel_large) | (chosen.kind == "msa"),
@@ -176,7 +178,7 @@ def mixing(predictor: Predictor, trace: ForwardTrace, block: str, token: tuple[i
         feature=_in_rms(written.mean(0).numpy()),
         attribution=None,
         weight_count=weight_count,
-        macs=mixer_cost(model.config, chosen.stage, chosen.grid).macs // math.prod(chosen.grid),
+        macs=_cost(predictor.model, mixer, chosen).macs // math.prod(chosen.grid),
         extent=_extent(trace, chosen),
     )
 
@@ -228,10 +230,24 @@ def _attention_weights(trace: ForwardTrace) -> int:
     return VARIANTS[FAMILY[-1]].num_heads[0] * tokens**2
 
 
-def _before(model: LSNet, block: str) -> str:
+def _before(names: Sequence[str], block: str) -> str:
     """The block before one of odd depth, which is in the same stage: what it writes, the block reads."""
-    names = [name for name, _, _ in model.named_blocks()]
     return names[names.index(block) - 1]
+
+
+def _read(trace: ForwardTrace, block: str) -> Tensor:
+    """What a block of odd depth of an LSNet read, (C, h, w)."""
+    features = trace.block(_before(list(trace.blocks), block)).features
+    assert features is not None
+    return features
+
+
+def _cost(model: nn.Module, mixer: nn.Module, block: BlockTrace) -> Cost:
+    """Of an LSNet's mixer in closed form where there is one; of an LS conv in another network, counted."""
+    if isinstance(model, LSNet):
+        return mixer_cost(model.config, block.stage, block.grid)
+    assert block.features is not None
+    return counted_cost(mixer, (1, len(block.features), *block.grid))
 
 
 def _nearest_attention(trace: ForwardTrace, block: str) -> str | None:

@@ -68,7 +68,7 @@ def mixer_scaling(predictor: Predictor, trace: ForwardTrace, block: str, quantit
         quantity: ``"macs"`` for multiply–accumulates, ``"bytes"`` for bytes moved.
     """
     place, grid = place_at(trace, block), trace.block(block).grid
-    mixers = _Mixers.of(predictor.model, block)
+    mixers = _Mixers.of(predictor.lsnet, block)
     per_number = next(predictor.model.parameters()).element_size()
 
     def quantify(cost: Cost) -> int:
@@ -79,7 +79,7 @@ def mixer_scaling(predictor: Predictor, trace: ForwardTrace, block: str, quantit
     sides = np.geomspace(SMALLEST_INPUT, LARGEST_INPUT, round(octaves * SAMPLES_PER_OCTAVE) + 1) / place.stride
     tokens = sides**2
     attention = coefficients[COMPARED.index("msa")]
-    own = predictor.model.get_submodule(block)
+    own = predictor.lsnet.get_submodule(block)
     assert isinstance(own, Block)
     counted = counted_cost(own.mixer, (1, mixers.dim, *grid), fused=True)
     return MixerScaling(
@@ -114,7 +114,7 @@ def timed(scaling: MixerScaling, predictor: Predictor, progress: Progress = sile
     Yields:
         The same costs with the times so far.
     """
-    mixers = _Mixers.of(predictor.model, scaling.place.block)
+    mixers = _Mixers.of(predictor.lsnet, scaling.place.block)
     sides = (side // scaling.place.stride for side in TIMED_INPUTS)
     others = ((side, side) for side in sides if side and (side, side) != scaling.grid)
     grids = [scaling.grid, *others]
@@ -134,9 +134,9 @@ def timed(scaling: MixerScaling, predictor: Predictor, progress: Progress = sile
 
 def model_costs(predictor: Predictor, trace: ForwardTrace, block: str) -> ModelCosts:
     """Multiply–accumulates, parameters and bytes moved of every part of a network on the traced input."""
-    config, (width, height) = predictor.model.config, trace.geometry.frame.size
+    config, (width, height) = predictor.lsnet.config, trace.geometry.frame.size
     per_number = next(predictor.model.parameters()).element_size()
-    kinds = {name: member.kind for name, _, member in predictor.model.named_blocks()}
+    kinds = {name: member.kind for name, _, member in predictor.lsnet.named_blocks()}
     parts: dict[str, list[Cost]] = {}
     for name, part_cost in model_cost(config, (height, width), fused=True).items():
         part, share = _part(name)

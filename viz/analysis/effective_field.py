@@ -1,6 +1,5 @@
 """How much each pixel really contributes to a kernel: the effective receptive field, by gradients."""
 
-import copy
 from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
@@ -11,7 +10,8 @@ from torch import Tensor, nn
 
 from lsnet.model import LSNet
 from lsnet.predictor import Predictor
-from viz.analysis.lkp_steps import from_centre, lkp_of, strongest_tap
+from viz.analysis.copies import private_copy
+from viz.analysis.lkp_steps import from_centre, lkp_of, narrow_perception, strongest_tap
 from viz.analysis.place import place_at
 from viz.analysis.receptive_field import cells_around, features_before, theoretical_field
 from viz.analysis.seen import seen_jpeg
@@ -91,17 +91,8 @@ def smallest_areas(contributions: Map, levels: Sequence[float] = LEVELS) -> Map:
 
 def without_surround(model: LSNet, block: str) -> LSNet:
     """A copy of a network in which the large depthwise kernels of one block are their centre taps alone."""
-    changed = copy.deepcopy(model)
-    large = lkp_of(changed, block).cv2
-    if isinstance(large, nn.Identity):
-        return changed  # it has no surround
-    convolution = large if isinstance(large, nn.Conv2d) else large.get_submodule("c")
-    assert isinstance(convolution, nn.Conv2d)
-    with torch.no_grad():
-        middle = convolution.kernel_size[0] // 2
-        centre = convolution.weight[:, :, middle, middle].clone()
-        convolution.weight.zero_()
-        convolution.weight[:, :, middle, middle] = centre
+    changed = private_copy(model)
+    narrow_perception(lkp_of(changed, block))
     return changed
 
 
@@ -112,7 +103,7 @@ def random_network(predictor: Predictor, block: str) -> LSNet:
     the zeros and ones that they start with, activations would shrink from layer to layer, and statistics of the
     visitor's picture alone would break down where that picture is constant.
     """
-    model, small = predictor.model, predictor.framed(CALIBRATION_SIZE, "crop")
+    model, small = predictor.lsnet, predictor.framed(CALIBRATION_SIZE, "crop")
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(SEED)
         network = LSNet(model.config, num_classes=0, drop_path_rate=0.0)
@@ -155,6 +146,7 @@ def effective_field(
         One result; with ``bundled_photos`` one after each photo, the last one complete.
 
     Raises:
+        InputError: the network is no LSNet: other networks' paths to a block are not followed.
         ValueError: the block has no recorded kernels, there is no such token, or the predictor looks elsewhere.
     """
     place = place_at(trace, block, token)
@@ -167,7 +159,7 @@ def effective_field(
     networks, seen = _networks(predictor, block), seen_jpeg(predictor, picture)
     pictures = [_cut(load_picture(e.path), predictor, own) for e in examples()] if bundled_photos else [picture]
 
-    field = theoretical_field(predictor.model, block, token, size, target)
+    field = theoretical_field(predictor.lsnet, block, token, size, target)
     aggregation, perception = (
         cells_around(stored, token, side, size) for side in (stored.kernel_small, stored.kernel_large)
     )
@@ -210,8 +202,8 @@ def effective_field(
 
 def _networks(predictor: Predictor, block: str) -> Mapping[str, LSNet]:
     return {
-        "these": predictor.model,
-        "surround": without_surround(predictor.model, block),
+        "these": predictor.lsnet,
+        "surround": without_surround(predictor.lsnet, block),
         "random": random_network(predictor, block),
     }
 

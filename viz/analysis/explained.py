@@ -1,6 +1,5 @@
 """The number to explain: a class's logit or one weight of a dynamic kernel, as a function of the model's input."""
 
-import copy
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
@@ -10,6 +9,7 @@ from lsnet.errors import InputError
 from lsnet.mixers import LSConv
 from lsnet.model import LSNet
 from viz.analysis.place import place_at
+from viz.analysis.receptive_field import features_before
 from viz.progress import Progress, silent
 from viz.results.attribution import TargetKind
 from viz.trace import ForwardTrace
@@ -41,11 +41,11 @@ class Explained(nn.Module, ABC):
     """The network as a function from pictures to the number to explain, which counts the pictures that pass.
 
     Args:
-        network: hooks may be hung on it, so give a :func:`private_copy`.
+        network: hooks may be hung on it, so give a :func:`viz.analysis.copies.folded_copy`.
         progress: told, after each batch, the share of :attr:`expected` pictures that have passed.
     """
 
-    def __init__(self, network: LSNet, progress: Progress = silent) -> None:
+    def __init__(self, network: nn.Module, progress: Progress = silent) -> None:
         super().__init__()
         self.network = network
         self.progress = progress
@@ -71,7 +71,7 @@ class Explained(nn.Module, ABC):
 class ClassLogit(Explained):
     """The logit of class ``index``; its score is the softmax probability."""
 
-    def __init__(self, network: LSNet, index: int, progress: Progress = silent) -> None:
+    def __init__(self, network: nn.Module, index: int, progress: Progress = silent) -> None:
         super().__init__(network, progress)
         self.index = index
 
@@ -85,6 +85,8 @@ class ClassLogit(Explained):
 class KernelTap(Explained):
     """One weight of one token's dynamic kernel. Nothing after the block's LKP is computed."""
 
+    network: LSNet
+
     def __init__(self, network: LSNet, target: Target, progress: Progress = silent) -> None:
         super().__init__(network, progress)
         self.target = target
@@ -95,25 +97,12 @@ class KernelTap(Explained):
         return self.network.get_submodule(f"{self.target.block}.mixer.lkp")
 
     def number(self, x: Tensor) -> Tensor:
-        x = self.network.patch_embed(x)
-        for stage, modules in enumerate(self.network.stages, start=1):
-            for name, module in modules.named_children():
-                if f"blocks{stage}.{name}" == self.target.block:
-                    row, column = self.target.token
-                    return self.lkp(x)[:, self.target.kernel_set, self.target.tap, row, column]
-                x = module(x)
-        raise KeyError(f"no block {self.target.block!r}")
+        row, column = self.target.token
+        inputs = features_before(self.network, self.target.block, x)
+        return self.lkp(inputs)[:, self.target.kernel_set, self.target.tap, row, column]
 
 
-def private_copy(model: LSNet) -> LSNet:
-    """A copy to hang hooks on, whose parameters want no gradients.
-
-    Its batch norms are folded: the same function, with gradients in about three fifths of the time.
-    """
-    return copy.deepcopy(model).fuse().requires_grad_(False)
-
-
-def explained(network: LSNet, trace: ForwardTrace, target: Target, progress: Progress = silent) -> Explained:
+def explained(network: nn.Module, trace: ForwardTrace, target: Target, progress: Progress = silent) -> Explained:
     """The number of a network that a target names.
 
     Args:
@@ -123,13 +112,12 @@ def explained(network: LSNet, trace: ForwardTrace, target: Target, progress: Pro
         progress: see :class:`Explained`.
 
     Raises:
-        InputError: there is no such class or kernel weight.
+        InputError: there is no such class or kernel weight, or the weight is one of a network that is no LSNet.
         KeyError: there is no such block.
         ValueError: the block has no such token.
     """
     if target.kind == "tap":
-        _check_tap(network, trace, target)
-        return KernelTap(network, target, progress)
+        return KernelTap(_checked_tap(network, trace, target), target, progress)
     if not trace.classes:
         message = "this network has no classifier; choose a weight of a dynamic kernel"
         raise InputError("attribution.no_classes", message)
@@ -142,8 +130,11 @@ def explained(network: LSNet, trace: ForwardTrace, target: Target, progress: Pro
     return ClassLogit(network, ids.index(target.label), progress)
 
 
-def _check_tap(network: LSNet, trace: ForwardTrace, target: Target) -> None:
+def _checked_tap(network: nn.Module, trace: ForwardTrace, target: Target) -> LSNet:
     place_at(trace, target.block, target.token)
+    if not isinstance(network, LSNet):
+        message = "a kernel weight is explained in LSNet's own networks only; choose a class"
+        raise InputError("attribution.not_lsnet", message)
     mixer = network.get_submodule(target.block).mixer
     if not isinstance(mixer, LSConv):
         message = f"{target.block} has no dynamic kernels; choose an LS block"
@@ -152,3 +143,4 @@ def _check_tap(network: LSNet, trace: ForwardTrace, target: Target) -> None:
     if not (0 <= target.kernel_set < sets and 0 <= target.tap < taps):
         message = f"{target.block} has {sets} kernel sets of {taps} taps, got set {target.kernel_set}, tap {target.tap}"
         raise InputError("attribution.no_tap", message, block=target.block, sets=sets, taps=taps)
+    return network

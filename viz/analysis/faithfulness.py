@@ -13,7 +13,8 @@ from torch import Tensor
 from lsnet.model import LSNet
 from lsnet.predictor import Predictor
 from viz.analysis.attribution import BATCH, Method, attribute, attribution_map, baseline_input
-from viz.analysis.explained import Explained, Target, explained, private_copy
+from viz.analysis.copies import folded_copy
+from viz.analysis.explained import Explained, Target, explained
 from viz.progress import Progress, silent
 from viz.results import Array
 from viz.results.attribution import Attribution, FaithfulAttribution, RandomisedAttribution
@@ -87,7 +88,7 @@ def remove(
     """
     batch = predictor.batch(picture)
     absent = baseline_input(batch, predictor.preprocess, found.baseline)
-    function = explained(private_copy(predictor.model), trace, target)
+    function = explained(folded_copy(predictor.model), trace, target)
     fractions, curves = removal_curves(function, batch, absent, found.patches, found.patch, progress)
     areas = np.asarray(np.trapezoid(curves, fractions), np.float32)
     return FaithfulAttribution(
@@ -203,7 +204,7 @@ def randomise(
     """
     batch = predictor.batch(picture)
     absent = baseline_input(batch, predictor.preprocess, found.baseline)
-    network, fresh = copy.deepcopy(predictor.model), untrained_like(predictor.model)
+    network, fresh = copy.deepcopy(predictor.lsnet), untrained_like(predictor.lsnet)
     parts = parts_before(target, network)
     signed, magnitudes, anew = [], [], found.map
     for done, part in enumerate(parts):
@@ -214,7 +215,7 @@ def randomise(
         def share(own: float, done: int = done) -> None:
             progress((done + own) / len(parts))
 
-        function = explained(private_copy(network), trace, target, share)
+        function = explained(folded_copy(network), trace, target, share)
         anew, _ = attribution_map(function, batch, absent, trace, target, method)
         signed.append(rank_correlation(found.map, anew))
         magnitudes.append(rank_correlation(np.abs(found.map), np.abs(anew)))

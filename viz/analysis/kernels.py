@@ -1,4 +1,4 @@
-"""The dynamic kernels of an LS block."""
+"""The dynamic kernels of a block."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def kernels_at(trace: ForwardTrace, block: str, token: tuple[int, int]) -> Token
 
     Args:
         trace: a trace that holds the block's kernels.
-        block: name of an LS block.
+        block: name of a block with dynamic kernels.
         token: (row, column).
 
     Raises:
@@ -24,7 +24,7 @@ def kernels_at(trace: ForwardTrace, block: str, token: tuple[int, int]) -> Token
     place = place_at(trace, block, token)
     stored = trace.block(block).kernels
     if stored is None:
-        raise ValueError(f"expected an LS block with recorded kernels, got {block!r}")
+        raise ValueError(f"expected a block with recorded kernels, got {block!r}")
     kernels = stored.numpy()  # (G, K*K, h, w)
     size = round(kernels.shape[1] ** 0.5)
     square = (len(kernels), size, size)

@@ -8,8 +8,8 @@ from torch import Tensor, nn
 
 from lsnet.errors import InputError
 from lsnet.mixers import LKP, LSConv
-from lsnet.model import LSNet
 from lsnet.predictor import Predictor
+from lsnet.sites import mixer_at
 from viz.analysis.place import place_at
 from viz.components import principal_components
 from viz.results.large_field import LearnedKernels, PerceptionSteps
@@ -19,13 +19,13 @@ from viz.trace import ForwardTrace
 TOLERANCE = 0.05
 
 
-def lkp_of(model: LSNet, block: str) -> LKP:
+def lkp_of(model: nn.Module, block: str) -> LKP:
     """The large-kernel perception of an LS block.
 
     Raises:
         ValueError: it is not an LS block.
     """
-    mixer = model.get_submodule(block).mixer
+    mixer = mixer_at(model, block)
     if not isinstance(mixer, LSConv):
         raise ValueError(f"expected an LS block, got {block!r}")
     return mixer.lkp
@@ -49,6 +49,21 @@ def steps_of(lkp: LKP, x: Tensor) -> Mapping[str, Tensor]:
         "logits": logits,
         "kernels": kernels,
     }
+
+
+@torch.no_grad()
+def narrow_perception(lkp: LKP) -> None:
+    """Leave of the large depthwise kernels, in place, nothing but their centre taps.
+
+    Then kernels are predicted from each token alone. An LKP without large kernels stays as it is.
+    """
+    convolution = next((module for module in lkp.cv2.modules() if isinstance(module, nn.Conv2d)), None)
+    if convolution is None:
+        return
+    middle = convolution.kernel_size[0] // 2
+    centre = convolution.weight[:, :, middle, middle].clone()
+    convolution.weight.zero_()
+    convolution.weight[:, :, middle, middle] = centre
 
 
 def strongest_tap(trace: ForwardTrace, block: str, token: tuple[int, int]) -> tuple[int, int]:

@@ -8,7 +8,6 @@ instead. For kernels the module is the block's LKP and what comes out is (B, G, 
         logits = patched(batch)
 """
 
-import copy
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -17,14 +16,16 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from lsnet.mixers import LKP
-from lsnet.model import Block, BlockKind, LSNet
+from lsnet.mixers import LKP, BlockKind
+from lsnet.sites import Site, sites_of
+from viz.analysis.copies import private_copy
+from viz.analysis.lkp_steps import narrow_perception
 
 M = TypeVar("M", bound=nn.Module)
 Operation = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
-# Where a block of each kind is operated on: a submodule, whose output is replaced.
-SITES: dict[BlockKind, str] = {"ls": "mixer.lkp", "msa": "mixer.m.attend"}
+# What is replaced in a block of each kind.
+REPLACED: dict[BlockKind, str] = {"ls": "kernels", "dynamic": "kernels", "msa": "attention"}
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Surgery:
     """One operation on one block.
 
     Attributes:
-        block: name of an LS or MSA block, such as ``"blocks3.3"``.
+        block: name of a block that :func:`operable` tells of, such as ``"blocks3.3"``.
         operation: what it does; one of this module's, or your own.
         sets: which kernel sets (of an MSA block: heads) it replaces; None for all.
     """
@@ -43,7 +44,7 @@ class Surgery:
 
 
 @contextmanager
-def operated(model: LSNet, surgeries: Iterable[Surgery]) -> Iterator[LSNet]:
+def operated(model: M, surgeries: Iterable[Surgery]) -> Iterator[M]:
     """A private copy of a network that computes with the operations, in their order, inside the ``with`` block.
 
     The network itself, which others may be using, is only read.
@@ -61,17 +62,8 @@ def operated(model: LSNet, surgeries: Iterable[Surgery]) -> Iterator[LSNet]:
         yield private
 
 
-def private_copy(module: M) -> M:
-    """A copy that shares nothing with a network or a part of it: neither tensors, nor hooks that hang on it now."""
-    private = copy.deepcopy(module)
-    for part in private.modules():
-        part._forward_hooks.clear()
-        part._forward_pre_hooks.clear()
-    return private
-
-
 @contextmanager
-def attached(model: LSNet, surgeries: Iterable[Surgery]) -> Iterator[None]:
+def attached(model: nn.Module, surgeries: Iterable[Surgery]) -> Iterator[None]:
     """Operate on a network that nobody else uses, inside the ``with`` block; see :func:`operated`."""
     with ExitStack() as hooks:
         for surgery in surgeries:
@@ -79,18 +71,25 @@ def attached(model: LSNet, surgeries: Iterable[Surgery]) -> Iterator[None]:
         yield
 
 
-def _attach(model: LSNet, surgery: Surgery) -> torch.utils.hooks.RemovableHandle:
-    blocks: dict[str, Block] = {name: block for name, _, block in model.named_blocks()}
-    if surgery.block not in blocks:
-        raise KeyError(f"no block {surgery.block!r}; there are {', '.join(blocks)}")
-    block = blocks[surgery.block]
-    if block.kind not in SITES:
-        raise ValueError(f"expected a block with kernels or attention, got {surgery.block!r} of kind {block.kind!r}")
+def operable(site: Site) -> bool:
+    """Whether dynamic kernels, token by token, or attention between all tokens can be replaced there."""
+    tap = site.taps.get(REPLACED.get(site.kind, ""))
+    return tap is not None and tap.arrange is None
+
+
+def _attach(model: nn.Module, surgery: Surgery) -> torch.utils.hooks.RemovableHandle:
+    sites = {site.name: site for site in sites_of(model)}
+    if surgery.block not in sites:
+        raise KeyError(f"no block {surgery.block!r}; there are {', '.join(sites)}")
+    site = sites[surgery.block]
+    if not operable(site):
+        raise ValueError(f"expected a block with kernels or attention, got {surgery.block!r} of kind {site.kind!r}")
 
     def replace(module: nn.Module, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
         return _within(surgery.sets, surgery.operation(module, args[0], output), output)
 
-    return block.get_submodule(SITES[block.kind]).register_forward_hook(replace)
+    path = f"{site.name}.{site.taps[REPLACED[site.kind]].path}"
+    return model.get_submodule(path).register_forward_hook(replace)
 
 
 def _within(sets: tuple[int, ...] | None, replaced: Tensor, original: Tensor) -> Tensor:
@@ -135,12 +134,7 @@ def without_surround(lkp: nn.Module, x: Tensor, kernels: Tensor) -> Tensor:
     if lkp.kernel_large == 1:
         raise ValueError("expected an LKP with a large kernel, got one that perceives single tokens")
     narrow = private_copy(lkp)  # without its own hook, which led here
-    convolution = next(module for module in narrow.cv2.modules() if isinstance(module, nn.Conv2d))
-    centre = lkp.kernel_large // 2
-    with torch.no_grad():
-        kept = convolution.weight[:, :, centre, centre].clone()
-        convolution.weight.zero_()
-        convolution.weight[:, :, centre, centre] = kept
+    narrow_perception(narrow)
     return narrow(x)
 
 

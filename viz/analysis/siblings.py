@@ -9,12 +9,11 @@ from pathlib import Path
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from lsnet.complexity import Cost, model_cost
 from lsnet.config import STEM_STRIDE
 from lsnet.labels import imagenet_labels
-from lsnet.model import LSNet
 from lsnet.predictor import Predictor
 from lsnet.registry import create_lsnet
 from lsnet.weights import BUNDLED_DIR, IMAGENET_LABEL_SET, WeightsCard, bundled_names, weights_label
@@ -92,7 +91,7 @@ def measured(
     facts = []
     for mixer, predictor in networks.items():
         height, width = batches[mixer].shape[2:]
-        cost = sum(model_cost(predictor.model.config, (height, width)).values(), Cost())
+        cost = sum(model_cost(predictor.lsnet.config, (height, width)).values(), Cost())
         probabilities, classes = predictor.logits(picture).softmax(0).topk(min(3, len(predictor.classes)))
         labels = [predictor.classes[i] for i in classes.tolist()]
         facts.append(
@@ -109,7 +108,9 @@ def measured(
 
 
 @torch.inference_mode()
-def _medians(models: Mapping[ComparedMixer, tuple[LSNet, Tensor]], progress: Progress) -> dict[ComparedMixer, float]:
+def _medians(
+    models: Mapping[ComparedMixer, tuple[nn.Module, Tensor]], progress: Progress
+) -> dict[ComparedMixer, float]:
     """Median milliseconds of forward passes; models take turns, so that a noisy machine is noisy for all of them."""
     runs: dict[ComparedMixer, list[float]] = {mixer: [] for mixer in models}
     for turn in range(ROUNDS):

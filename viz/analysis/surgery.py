@@ -8,13 +8,16 @@ from typing import Literal
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from lsnet.mixers import MSA, LSConv
-from lsnet.model import LSNet
+from lsnet.layers import Residual
+from lsnet.mixers import MSA
 from lsnet.predictor import Predictor
+from lsnet.sites import mixer_at, sites_of
 from lsnet.tools.metrics import wilson
-from viz.analysis.operations import Surgery, attached, private_copy
+from viz.analysis.change import change, change_map
+from viz.analysis.copies import private_copy
+from viz.analysis.operations import Surgery, attached
 from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
@@ -28,8 +31,6 @@ from viz.results.surgery import SurgeryAgreement, SurgeryEffect
 from viz.trace import BlockTrace, ForwardTrace
 
 Where = Literal["block", "all"]
-
-TINY = 1e-30  # stands for a norm of zero below a fraction bar
 
 
 def kernel_surgery(
@@ -129,7 +130,7 @@ def agreement_over(
 
 def _effect(
     predictor: Predictor,
-    model: LSNet,
+    model: nn.Module,
     picture: Image.Image,
     trace: ForwardTrace,
     block: str,
@@ -151,7 +152,7 @@ def _effect(
         if name == shown:
             after, operated = logits, changed
         kept = float(logits.argmax() == before.argmax())
-        moved = (_divergence(before, logits), _top1_change(before, logits), _change(changed[last], features[last]))
+        moved = (_divergence(before, logits), _top1_change(before, logits), change(changed[last], features[last]))
         changes.append((*moved, kept))
         progress(done / (1 + len(rows)))
     divergences, top1_changes, last_changes, kepts = np.array(changes, np.float32).T
@@ -163,7 +164,7 @@ def _effect(
         operation=operation,
         asked=block,
         operated=tuple(surgery.block for surgery in rows[shown]),
-        sets=_sets(model, rows[target.name][0]),
+        sets=_sets(model, trace, rows[target.name][0]),
         classes=tuple({"en": predictor.classes[i].en, "zh": predictor.classes[i].zh} for i in top),
         before=before.softmax(0)[top].float().numpy(),
         after=after.softmax(0)[top].float().numpy(),
@@ -173,9 +174,9 @@ def _effect(
         top1_change=_top1_change(before, after),
         blocks=tuple(features),
         kinds=tuple(trace.block(name).kind for name in features),
-        feature_change=np.array([_change(operated[name], features[name]) for name in features], np.float32),
-        block_map=_change_map(operated[target.name], features[target.name]),
-        last_map=_change_map(operated[last], features[last]),
+        feature_change=np.array([change(operated[name], features[name]) for name in features], np.float32),
+        block_map=change_map(operated[target.name], features[target.name]),
+        last_map=change_map(operated[last], features[last]),
         block_extent=_extent(trace, target.name),
         last_extent=_extent(trace, last),
         photo=seen_jpeg(predictor, picture),
@@ -187,9 +188,9 @@ def _effect(
     )
 
 
-def _run(model: LSNet, batch: Tensor, surgeries: Sequence[Surgery]) -> tuple[Tensor, dict[str, Tensor]]:
+def _run(model: nn.Module, batch: Tensor, surgeries: Sequence[Surgery]) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits (num_classes,), and the features (C, h, w) that each block puts out; float64 on the CPU."""
-    taps = {f"{name}.features": name for name, _, _ in model.named_blocks()}
+    taps = {f"{site.name}.features": site.name for site in sites_of(model)}
     with torch.no_grad(), attached(model, surgeries), capture(model, taps) as record:
         logits = model(batch)[0].double().cpu()
     return logits, {name: record[tap][0].double().cpu() for tap, name in taps.items()}
@@ -203,15 +204,16 @@ def _nearest(trace: ForwardTrace, block: str, rows: Mapping[str, Sequence[Surger
     return trace.block(names[min(fitting, key=lambda i: (abs(i - here), i < here))])
 
 
-def _sets(model: LSNet, surgery: Surgery) -> tuple[int, int]:
+def _sets(model: nn.Module, trace: ForwardTrace, surgery: Surgery) -> tuple[int, int]:
     """How many kernel sets, or heads, are replaced, and how many there are."""
-    mixer = model.get_submodule(f"{surgery.block}.mixer")
-    if isinstance(mixer, LSConv):
-        count = mixer.lkp.num_sets
-    else:
-        msa = model.get_submodule(f"{surgery.block}.mixer.m")
-        assert isinstance(msa, MSA)
-        count = msa.num_heads
+    kernels = trace.block(surgery.block).kernels
+    if kernels is not None:
+        count = len(kernels)
+    else:  # attention may have been too large to be kept
+        mixer = mixer_at(model, surgery.block)
+        assert isinstance(mixer, Residual)
+        assert isinstance(mixer.m, MSA)
+        count = mixer.m.num_heads
     return count if surgery.sets is None else len(surgery.sets), count
 
 
@@ -224,17 +226,6 @@ def _divergence(before: Tensor, after: Tensor) -> float:
 def _top1_change(before: Tensor, after: Tensor) -> float:
     top = before.argmax()
     return (after[top] - before[top]).item()
-
-
-def _change(after: Tensor, before: Tensor) -> float:
-    """|f' - f| / |f|; zero where all is zero."""
-    return ((after - before).norm() / before.norm().clamp_min(TINY)).item()
-
-
-def _change_map(after: Tensor, before: Tensor) -> Array:
-    """Change of each token relative to the root mean square over tokens, (h, w); its own is :func:`_change`."""
-    scale = before.square().sum(0).mean().sqrt().clamp_min(TINY)
-    return ((after - before).norm(dim=0) / scale).float().numpy()
 
 
 def _extent(trace: ForwardTrace, block: str) -> tuple[float, float]:

@@ -7,8 +7,6 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from lsnet.errors import InputError
-from lsnet.mixers import LSConv
-from lsnet.model import BlockKind, LSNet
 from lsnet.predictor import Predictor
 from viz.analysis.operations import (
     Operation,
@@ -74,12 +72,11 @@ def plan(
     """
     if operation not in get_args(OperationName):
         raise ValueError(f"expected one of {', '.join(get_args(OperationName))}, got {operation!r}")
-    kind = kind_of(operation)
-    blocks = [one for one in trace.blocks.values() if one.kind == kind]
+    blocks = [one for one in trace.blocks.values() if fits(operation, one)]
     if not blocks:
-        message = f"this network has no {kind.upper()} block to operate on"
-        raise InputError("surgery.nothing", message, kind=kind.upper())
-    if operation == "surround" and not _has_surround(predictor.model):
+        kind = "MSA" if operation == "uniform_attention" else "LS"
+        raise InputError("surgery.nothing", f"this network has no {kind} block to operate on", kind=kind)
+    if operation == "surround" and not _has_surround(trace):
         raise InputError("surgery.no_surround", "the LKP of this network has no large kernel that could be narrowed")
     donor = _traced(predictor, picture, other) if operation == "picture" else None
     every = {}
@@ -92,13 +89,17 @@ def plan(
             what = kernel_of(*same_place(token, trace.block(block), trace.geometry, one, trace.geometry))
         else:
             what = PLAIN[operation]
-        every[one.name] = Surgery(one.name, what, None if kind == "msa" else _half(one, sets))
+        every[one.name] = Surgery(one.name, what, None if one.kind == "msa" else _half(one, sets))
     return {name: (surgery,) for name, surgery in every.items()} | {JOINTLY: tuple(every.values())}
 
 
-def kind_of(operation: OperationName) -> BlockKind:
-    """The kind of block that an operation fits."""
-    return "msa" if operation == "uniform_attention" else "ls"
+def fits(operation: OperationName, block: BlockTrace) -> bool:
+    """Whether an operation has something to replace in a block; kernels must be the tokens' own."""
+    if operation == "uniform_attention":
+        return block.kind == "msa"
+    if operation == "surround":
+        return block.kind == "ls"
+    return block.kind in ("ls", "dynamic") and not block.one_kernel_for_all
 
 
 def framed_alike(picture: Image.Image, other: Image.Image, predictor: Predictor) -> Image.Image:
@@ -110,9 +111,8 @@ def framed_alike(picture: Image.Image, other: Image.Image, predictor: Predictor)
     return picture if predictor.preprocess.mode == "crop" else ImageOps.fit(picture, other.size)
 
 
-def _has_surround(model: LSNet) -> bool:
-    mixers = [block.mixer for _, _, block in model.named_blocks() if isinstance(block.mixer, LSConv)]
-    return all(mixer.lkp.kernel_large > 1 for mixer in mixers)
+def _has_surround(trace: ForwardTrace) -> bool:
+    return all(block.kernel_large > 1 for block in trace.blocks.values() if block.kind == "ls")
 
 
 def _traced(predictor: Predictor, picture: Image.Image, other: str) -> ForwardTrace:

@@ -3,8 +3,10 @@
 import torch
 
 from lsnet.errors import InputError
+from viz.caveats import caveats
 from viz.texts import Texts
 from viz.ui.service import Analysis
+from viz.ui.variant import variant_name
 
 
 def model_choices(sources: list[str], say: Texts) -> list[tuple[str, str]]:
@@ -14,6 +16,8 @@ def model_choices(sources: list[str], say: Texts) -> list[tuple[str, str]]:
 
 def model_name(source: str, say: Texts) -> str:
     """A source as visitors read it: ``"LSNet-T · bundled, …"``."""
+    if source.startswith("untrained/"):
+        return say("variant.untrained" if "?" in source or "/ls_" in source else "model.untrained", name=variant_name(source, say))
     origin, _, name = source.rpartition("/")
     pretty = name.replace("lsnet_", "LSNet-").replace("_distill", "*")
     if pretty.startswith("LSNet-"):
@@ -43,10 +47,7 @@ def status(analysis: Analysis, say: Texts) -> str:
 
 def notice(analysis: Analysis, say: Texts) -> str:
     """What a visitor must know about these weights before believing anything; empty where there is nothing."""
-    notes = [] if analysis.trained else [say("notice.untrained")]
-    if analysis.source.endswith("lsnet_n"):
-        notes.append(say("notice.own_model"))
-    return " ".join(notes)
+    return caveats(analysis.source, analysis.trained, say)
 
 
 def problem(error: Exception, say: Texts) -> str:

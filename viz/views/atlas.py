@@ -71,7 +71,7 @@ def _tell(result: Result, say: Texts) -> str:
 
 VIEW = View(
     name="atlas",
-    kinds=("ls",),
+    kinds=("ls", "dynamic"),
     analyse=_analyse,
     draw=draw_atlas,
     code=(
@@ -85,8 +85,8 @@ VIEW = View(
     ),
     settings=(
         Choice("show", ("prototypes", "neighbours", "dynamics")),
-        Number("prototypes", 2, 16, 8),
-        Choice("kernel_set", _kernel_sets),
+        Number("prototypes", 2, 16, 8, when={"show": ("prototypes",)}),
+        Choice("kernel_set", _kernel_sets, when={"show": ("prototypes",)}),
     ),
     tell=_tell,
 )

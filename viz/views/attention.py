@@ -105,14 +105,14 @@ def _tell_sizes(result: AttentionSizes, say: Texts) -> str:
 
 VIEW = View(
     name="attention",
-    kinds=("msa",),
+    kinds=("msa", "attention"),
     analyse=_analyse,
     draw=draw_attention,
     code="attention(predictor, picture, trace, block, token, show={show!r}, overlay={overlay!r})",
     imports="from viz.analysis.attention import attention",
     settings=(
         Choice("show", ("rows", "rollout", "bias", "heads", "resolution")),
-        Switch("overlay", default=True),
+        Switch("overlay", default=True, when={"show": ("rows", "rollout", "resolution")}),
     ),
     tell=_tell,
 )

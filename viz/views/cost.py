@@ -130,8 +130,8 @@ VIEW = View(
     imports="from viz.analysis.cost import cost",
     settings=(
         Choice("show", ("scaling", "model", "paper")),
-        Choice("quantity", ("macs", "bytes")),
-        Choice("table", tuple(str(number) for number in range(1, 10))),
+        Choice("quantity", ("macs", "bytes"), when={"show": ("scaling",)}),
+        Choice("table", tuple(str(number) for number in range(1, 10)), when={"show": ("paper",)}),
     ),
     tell=tell,
 )

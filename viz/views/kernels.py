@@ -6,7 +6,7 @@ from viz.views.view import View
 
 VIEW = View(
     name="kernels",
-    kinds=("ls",),
+    kinds=("ls", "dynamic"),
     analyse=lambda subject, values: kernels_at(subject.trace, subject.block, subject.token),
     draw=draw_kernels,
     code="kernels_at(trace, block, token)",

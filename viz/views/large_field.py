@@ -96,8 +96,8 @@ VIEW = View(
     imports="from viz.analysis.large_field import large_field",
     settings=(
         Choice("show", ("field", "steps", "weights")),
-        Choice("target", ("kernel", "tap", "output")),
-        Choice("channel", _channels, default=MEAN),
-        Switch("bundled_photos"),
+        Choice("target", ("kernel", "tap", "output"), when={"show": ("field",)}),
+        Choice("channel", _channels, default=MEAN, when={"show": ("steps",)}),
+        Switch("bundled_photos", when={"show": ("field",)}),
     ),
 )

@@ -14,6 +14,8 @@ from viz.views.view import View
 
 UNCHANGED = 1e-5  # relative change of features that rounding can make
 
+KERNEL_OPERATIONS = ("mean", "identity", "box", "pixel", "picture", "shuffle", "surround")  # on LS blocks
+
 
 def _analyse(subject: Subject, values: Values) -> Iterator[Result]:
     return kernel_surgery(
@@ -87,7 +89,7 @@ def _table(result: SurgeryEffect, say: Texts) -> str:
 
 VIEW = View(
     name="surgery",
-    kinds=("ls", "msa"),
+    kinds=("ls", "msa", "dynamic"),
     analyse=_analyse,
     draw=draw_surgery,
     code=(
@@ -98,11 +100,11 @@ VIEW = View(
     settings=(
         Choice(
             "operation",
-            ("mean", "identity", "box", "pixel", "picture", "shuffle", "surround", "uniform_attention"),
+            (*KERNEL_OPERATIONS, "uniform_attention"),
         ),
         Choice("where", ("block", "all")),
-        Choice("sets", ("all", "dynamic", "static")),
-        Choice("other", _photos, default="coffee"),
+        Choice("sets", ("all", "dynamic", "static"), when={"operation": KERNEL_OPERATIONS}),
+        Choice("other", _photos, default="coffee", when={"operation": ("picture",)}),
         Switch("bundled_photos"),
     ),
     tell=_tell,

@@ -1,0 +1,51 @@
+// What Gradio says of its own accord, in English and in places of its own: said here in the visitor's language.
+
+const PLACE = /queue:\s*(\d+)\/(\d+)/;
+const RUNNING = /processing/;
+const TOASTS = [
+  [/queue is full/i, "queue.full"],
+  [/connection (to the server was lost|errored out)/i, "connection.lost"],
+];
+
+/** What Gradio's progress text tells: which text to show and what to fill in; null for nothing. */
+export function readProgress(text) {
+  const [, place, size] = PLACE.exec(text) ?? [];
+  if (place) return { key: "queue.place", values: { place: Number(place), size: Number(size) } };
+  return RUNNING.test(text) ? { key: "queue.turn", values: {} } : null;
+}
+
+/** Key of the text that stands for one of Gradio's messages; null for another one. */
+export function readToast(text) {
+  return TOASTS.find(([pattern]) => pattern.test(text))?.[1] ?? null;
+}
+
+/** Keep reading what Gradio says, for as long as the page is open. Without Gradio around, there is nothing to read. */
+export function translateGradio(app) {
+  const { root, texts } = app;
+  const tracker = root.closest(".block")?.querySelector('[data-testid="status-tracker"]');
+  const toasts = document.querySelector(".toast-wrap");
+  const line = app.part("waiting");
+
+  function tellPlace() {
+    const waits = !tracker.classList.contains("hide");
+    const told = waits ? readProgress(tracker.textContent) : null;
+    const waited = told && (told.key === "queue.place" || !line.hidden); // a turn that comes at once needs no words
+    const sentence = waited ? texts.say(told.key, told.values) : "";
+    if (line.textContent !== sentence) line.textContent = sentence;
+    line.hidden = !sentence;
+  }
+
+  function translateToasts() {
+    for (const node of toasts.querySelectorAll('[data-testid="toast-text"]')) {
+      const key = readToast(node.textContent);
+      if (!key) continue;
+      node.textContent = texts.say(key);
+      const title = node.closest('[data-testid="toast-body"]')?.querySelector(".toast-title");
+      if (title) title.textContent = texts.say(`${key}.title`);
+    }
+  }
+
+  const everything = { subtree: true, childList: true, characterData: true };
+  if (tracker) new MutationObserver(tellPlace).observe(tracker, { ...everything, attributes: true });
+  if (toasts) new MutationObserver(translateToasts).observe(toasts, everything);
+}
