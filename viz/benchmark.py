@@ -1,14 +1,14 @@
 """What tracing costs over a plain forward pass (``python -m lsnet.tools.benchmark capture``)."""
 
 import argparse
+from collections.abc import Iterable
 from functools import partial
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lsnet import load_predictor
 from lsnet.config import VARIANTS
-from lsnet.model import LSNet
 from lsnet.tools.benchmark import add_options
 from lsnet.tools.timing import Timing, compare, report
 from viz.capture import capture, taps_of
@@ -38,7 +38,7 @@ def benchmark_capture(device: str | None, dtype: torch.dtype, batches: list[int]
     return timings
 
 
-def _recorded(model: LSNet, taps: list[str], x: Tensor) -> None:
+def _recorded(model: nn.Module, taps: Iterable[str], x: Tensor) -> None:
     with capture(model, taps):
         model(x)
 

@@ -31,6 +31,11 @@ class Example:
     source_url: str
     focus: tuple[tuple[int, int], ...]
 
+    @property
+    def about(self) -> dict[str, Any]:
+        """What a payload says of it: arguments of :func:`viz.payload.encode_payload`."""
+        return {"title": self.title, "alt": self.alt, "focus": self.focus, "example": self.id}
+
 
 @cache
 def examples() -> tuple[Example, ...]:

@@ -17,7 +17,8 @@ An array is described in the header as ``{"dtype", "shape", "offset"}``; the off
 
 Arrays of a block (h, w: its grid; N = h·w):
 
-    kernels     (h, w, G, K·K)  all dynamic kernels, token by token, as one hover reads them
+    kernels     (h, w, G, K·K)  all dynamic kernels, token by token, as one hover reads them; (1, 1, G, K·K) where
+                                the picture has one for all of its tokens
     inputs      (M, h, w)       what the aggregation read, of the channels listed under ``channels``
     aggregated  (M, h, w)       what the aggregation wrote, of the same channels
     attention   (heads, N, N)
@@ -71,6 +72,7 @@ def encode_payload(
     alt: Mapping[str, str] | None = None,
     focus: Sequence[tuple[float, float]] = (),
     example: str | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> bytes:
     """Encode a trace and the picture that it was made from.
 
@@ -83,6 +85,7 @@ def encode_payload(
         alt: a description of the picture by language.
         focus: picture pixels that are worth a look, in order, for the dot that travels until the visitor takes over.
         example: id of a bundled example, which a link may carry; ``None`` for a visitor's own picture.
+        max_bytes: beyond this size, numbers are rounded and fewer channels kept, as far as that goes.
 
     Raises:
         ValueError: the picture is not the one that was traced, judging by its size.
@@ -90,7 +93,7 @@ def encode_payload(
     if picture.size != trace.geometry.frame.picture:
         raise ValueError(f"expected a picture of {trace.geometry.frame.picture} pixels, got {picture.size}")
     data = _Arrays()
-    real, share = _plan(trace)
+    real, share = _plan(trace, max_bytes)
     header = {
         "model": model,
         "source": source or model,
@@ -169,18 +172,18 @@ class _Arrays:
         return b"".join(self.parts)
 
 
-def _plan(trace: ForwardTrace) -> tuple[str, int]:
+def _plan(trace: ForwardTrace, max_bytes: int) -> tuple[str, int]:
     """Type of kernels and attention, and channels to keep per kernel set."""
     dynamic = [block for block in trace.blocks.values() if block.kernels is not None]
-    kernels = sum(block.kernels.numel() for block in dynamic if block.kernels is not None)
+    kernels = sum(_kernels(block).size for block in dynamic)
     attention = sum(block.attention.numel() for block in trace.blocks.values() if block.attention is not None)
     # One channel of every set, inputs and outputs.
     single = sum(
         2 * block.kernels.shape[0] * block.grid[0] * block.grid[1] for block in dynamic if block.kernels is not None
     )
     whole = _RESERVE + 4 * (kernels + attention + single)
-    dtype, width = ("f32", 4) if whole <= MAX_BYTES else ("f24", 3)
-    room = TARGET_BYTES - _RESERVE - width * (kernels + attention)
+    dtype, width = ("f32", 4) if whole <= max_bytes else ("f24", 3)
+    room = min(TARGET_BYTES, max_bytes) - _RESERVE - width * (kernels + attention)
     return dtype, next((share for share in (8, 4, 2) if single and share * single * 4 <= room), 1)
 
 
@@ -188,6 +191,7 @@ def _block(block: BlockTrace, data: _Arrays, dtype: str, share: int) -> dict[str
     entry: dict[str, Any] = {
         "name": block.name,
         "kind": block.kind,
+        "mixer": block.mixer,
         "stage": block.stage,
         "stride": block.stride,
         "grid": list(block.grid),
@@ -203,7 +207,7 @@ def _block(block: BlockTrace, data: _Arrays, dtype: str, share: int) -> dict[str
     if block.features is not None:
         entry["dim"] = block.features.shape[0]
     if block.kernels is not None:
-        kernels = block.kernels.numpy()  # (G, K*K, h, w)
+        kernels = _kernels(block)  # (G, K*K, h, w)
         entry["kernels"] = data.add(kernels.transpose(2, 3, 0, 1), dtype)
         if block.inputs is not None and block.aggregated is not None:
             # Channel c uses set c % G, so the first share·G channels are `share` of every set.
@@ -214,6 +218,13 @@ def _block(block: BlockTrace, data: _Arrays, dtype: str, share: int) -> dict[str
     if block.attention is not None:
         entry["attention"] = data.add(block.attention.numpy(), dtype)
     return entry
+
+
+def _kernels(block: BlockTrace) -> Array:
+    """What is stored of a block's kernels: those of the picture, which all of its tokens share, once."""
+    assert block.kernels is not None
+    kernels = block.kernels.numpy()
+    return kernels[:, :, :1, :1] if block.one_kernel_for_all else kernels
 
 
 def _picture(picture: Image.Image, data: _Arrays, room: int) -> dict[str, Any]:

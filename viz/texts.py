@@ -48,13 +48,16 @@ def texts_in(language: str | None) -> Texts:
 
 @cache
 def entries(language: str) -> Mapping[str, str]:
-    """All texts of one of :data:`LANGUAGES`, by key: the page's own, and those that each view brings along.
+    """All texts of one of :data:`LANGUAGES`, by key: the page's own, and those that its parts and views bring along.
+
+    A part's file, ``<part>.json`` or ``views/<view>.json``, holds both languages.
 
     Raises:
         ValueError: two files have a text of the same key.
     """
     texts: dict[str, str] = json.loads((I18N_DIR / f"{language}.json").read_text(encoding="utf-8"))
-    for path in sorted((I18N_DIR / "views").glob("*.json")):
+    shared = (path for path in I18N_DIR.glob("*.json") if path.stem not in LANGUAGES and "." not in path.stem)
+    for path in sorted([*shared, *(I18N_DIR / "views").glob("*.json")]):
         more = json.loads(path.read_text(encoding="utf-8"))[language]
         if twice := texts.keys() & more.keys():
             raise ValueError(f"expected each text once, got {min(twice)!r} again in {path.name}")

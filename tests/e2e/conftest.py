@@ -4,7 +4,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -48,19 +48,36 @@ def app_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @contextmanager
 def serving(log: Path, model: str, *options: str) -> Iterator[str]:
     """``python app.py`` in a process of its own; yields its address."""
+    port = free_port()
+    command = ["app.py", "--port", str(port), "--model", model, *options]
+    with running(command, port, log):
+        yield f"http://127.0.0.1:{port}/"
+
+
+def free_port() -> int:
+    """A port that nobody listens at."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "app.py", "--port", str(port), "--model", model, *options]
-    with log.open("w") as output, subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output) as process:
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def running(
+    command: Sequence[str], port: int, log: Path, folder: Path = ROOT, **options: Any
+) -> Iterator["subprocess.Popen[bytes]"]:
+    """A Python program in a process of its own, from when it answers at ``port``; options as of ``Popen``."""
+    with (
+        log.open("w") as output,
+        subprocess.Popen([sys.executable, *command], cwd=folder, stdout=output, stderr=output, **options) as process,
+    ):
         try:
             _wait_for(port, process, log)
-            yield f"http://127.0.0.1:{port}/"
+            yield process
         finally:
             process.terminate()
 
 
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
+def _wait_for(port: int, process: "subprocess.Popen[bytes]", log: Path) -> None:
     """Until the port answers; asking for pages while the server starts would only slow it down."""
     for _ in range(240):
         if process.poll() is not None:

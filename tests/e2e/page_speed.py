@@ -68,7 +68,7 @@ def redraws(browser: Browser, url: str, size: int) -> list[float]:
             page.locator("#size").get_by_text(str(size)).click()
         page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
     page.wait_for_timeout(5000)
-    crop = explorer(page, "boxes().crop")
+    crop = explorer(page, "boxes.crop")
     generator = np.random.default_rng(0)
     times = []
     for x, y in generator.uniform(0.05, 0.95, (HOVERS, 2)):

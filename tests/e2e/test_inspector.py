@@ -19,6 +19,7 @@ from tests.e2e.hand import explorer, hover, settle
 from viz.capture import trace_image
 from viz.images import load_picture
 from viz.payload import write_payload
+from viz.texts import LANGUAGES, entries
 from viz.trace import BlockTrace, ForwardTrace
 from viz.ui.inspector import inspector_html, inspector_value
 
@@ -69,7 +70,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def texts() -> dict[str, dict[str, str]]:
-    return {lang: json.loads((ROOT / f"assets/i18n/{lang}.json").read_text("utf-8")) for lang in ("en", "zh-CN")}
+    return {lang: dict(entries(lang)) for lang in LANGUAGES}
 
 
 @pytest.fixture

@@ -26,7 +26,8 @@ from viz.analysis.attribution import (
     in_patches,
     occlusion_window,
 )
-from viz.analysis.explained import ClassLogit, Explained, KernelTap, Target, explained, private_copy
+from viz.analysis.copies import folded_copy
+from viz.analysis.explained import ClassLogit, Explained, KernelTap, Target, explained
 from viz.capture import trace_image
 from viz.progress import Cancelled
 from viz.results.attribution import BaselineName, MethodName
@@ -92,7 +93,7 @@ def test_integrated_gradients_are_complete_where_the_network_is_smooth(
     exact: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace, target: Target
 ) -> None:
     """Softplus in place of ReLU leaves no kinks, and quadrature converges fast: SKA's gradients are exact."""
-    smooth = private_copy(exact.model)
+    smooth = folded_copy(exact.model)
     for name, module in list(smooth.named_modules()):
         if isinstance(module, nn.ReLU):
             parent, _, own = name.rpartition(".")
@@ -246,7 +247,7 @@ def test_a_kernel_weight_is_the_one_that_the_network_used(
 
 
 def test_nothing_after_the_kernel_is_computed(predictor: lsnet.Predictor, trace: ForwardTrace) -> None:
-    network = private_copy(predictor.model)
+    network = folded_copy(predictor.model)
     later = [network.get_submodule(f"{BLOCK}.ffn"), network.blocks3, network.blocks4, network.head]
     for module in later:
         module.register_forward_hook(lambda module, args, output: pytest.fail("computed"))
@@ -302,7 +303,7 @@ def test_a_failure_in_the_middle_leaves_the_network_alone(
 
 def test_the_private_copy_is_the_same_function(predictor: lsnet.Predictor, photo: Image.Image) -> None:
     x = predictor.batch(photo)
-    private = private_copy(predictor.model)
+    private = folded_copy(predictor.model)
     assert not any(parameter.requires_grad for parameter in private.parameters())
     with torch.no_grad():
         torch.testing.assert_close(private(x), predictor.model(x), rtol=1e-3, atol=1e-4)
@@ -317,7 +318,7 @@ def test_a_picture_that_is_its_own_baseline_is_told(
     x = torch.zeros(1, 3, 64, 64)
     if start:
         x = baseline_input(x, predictor.preprocess, "black")
-    function = explained(private_copy(predictor.model), trace, CLASS)
+    function = explained(folded_copy(predictor.model), trace, CLASS)
     absent = baseline_input(x, predictor.preprocess, "black")
     found, empty = attribution_map(function, x, absent, trace, CLASS, Method(method))
     assert not found.any()

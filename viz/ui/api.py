@@ -55,4 +55,4 @@ def add_api(explorer: Explorer) -> None:
     ]
     outputs: list[Component] = [gr.JSON(visible=False, label="summary"), gr.File(visible=False, label="payload")]
     trigger = gr.Button(visible=False)
-    trigger.click(analyze, inputs, outputs, api_name="analyze", concurrency_id="model")
+    trigger.click(analyze, inputs, outputs, api_name="analyze", concurrency_id="model", concurrency_limit=1)

@@ -1,7 +1,8 @@
 """How the app is started."""
 
 import argparse
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,7 @@ class AppConfig:
         weights: a weights file to offer and open with.
         threads: CPU threads; None measures which of one and all is faster.
         share: whether to ask gradio for a public link.
+        on_space: whether this is a Space of Hugging Face: then visitors read where their pictures go.
     """
 
     device: str | None = None
@@ -26,23 +28,34 @@ class AppConfig:
     weights: Path | None = None
     threads: int | None = None
     share: bool = False
+    on_space: bool = False
 
 
-def parse_arguments(arguments: Sequence[str] | None = None) -> AppConfig:
-    """Read the command line of ``python app.py``."""
+def parse_arguments(arguments: Sequence[str] | None = None, environment: Mapping[str, str] = os.environ) -> AppConfig:
+    """Read the command line of ``python app.py``.
+
+    Where it names no host or port, ``GRADIO_SERVER_NAME`` and ``GRADIO_SERVER_PORT`` do, as a Space sets them. Without
+    either, the page is served to this machine alone; a Space serves it to its proxy.
+    """
     defaults = AppConfig()
+    on_space = "SPACE_ID" in environment
     parser = argparse.ArgumentParser(
         prog="app.py", description="LSNet Explorer: look inside LSNet on your own picture."
     )
     parser.add_argument("--device", help="cpu, cuda, cuda:1, …; default: CUDA where there is one, else the CPU")
-    parser.add_argument("--host", default=defaults.host, help="address to serve on (0.0.0.0: to the network)")
-    parser.add_argument("--port", type=int, help="port to serve on; default: the first free one from 7860 up")
+    host = environment.get("GRADIO_SERVER_NAME") or ("0.0.0.0" if on_space else defaults.host)
+    parser.add_argument("--host", default=host, help="address to serve on (0.0.0.0: to the network)")
+    port = environment.get("GRADIO_SERVER_PORT") or None  # text: argparse reads and checks it as if it were typed
+    parser.add_argument(
+        "--port", type=int, default=port, help="port to serve on; default: the first free one from 7860 up"
+    )
     parser.add_argument(
         "--model",
         default=defaults.model,
-        help="what to open with: bundled, bundled/NAME, untrained/lsnet_b, or lsnet_b_distill (from the Hub)",
+        help="what to open with: bundled, bundled/NAME, "
+        "untrained/lsnet_b, 'untrained/lsnet_t?mixer=involution', or lsnet_b_distill (from the Hub)",
     )
     parser.add_argument("--weights", type=Path, help="a .safetensors or .pth file to open with")
     parser.add_argument("--threads", type=int, help="CPU threads; default: measured at start")
     parser.add_argument("--share", action="store_true", help="ask gradio for a public link")
-    return AppConfig(**vars(parser.parse_args(arguments)))
+    return AppConfig(**vars(parser.parse_args(arguments)), on_space=on_space)

@@ -4,27 +4,32 @@ import os
 import sys
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from lsnet import InputError
 from viz import theme
-from viz.examples import examples
+from viz.examples import EXAMPLES_DIR, examples
 from viz.images import MAX_BYTES
 from viz.ui.api import add_api
 from viz.ui.config import AppConfig
+from viz.ui.frontend import KeptFrontend
+from viz.ui.lesson_drawer import DRAWER
 from viz.ui.page import Page
 from viz.ui.service import Explorer
 
-QUEUE_LENGTH = 64
+QUEUE_LENGTH = 256  # a class of sixty with a few events each; who comes then is told that it is full
 PROBLEM = theme.LIGHT["warning"]
 
 CSS = f"""
+:root {{ --see: {theme.PERCEPTION}; --focus: {theme.AGGREGATION}; }}
 .gradio-container {{ max-width: 1320px !important; margin: 0 auto !important; }}
 @media (max-width: 640px) {{
   .gradio-container .fillable {{ padding: 8px !important; }}
   #inputs {{ flex-direction: column; align-items: stretch; }}
   #examples .grid-container {{ grid: auto / auto-flow 72px !important; }}
   #examples .grid-wrap {{ overflow-x: auto !important; }}
-  #views .told {{ max-width: calc(100vw - 72px); }}
+  #views .told :is(td, th) {{ padding: 0.3rem 0.5rem; }}
+  #views .settings .form {{ flex-direction: column; }}
 }}
 #title h1 {{ margin: 0; font-size: 1.05rem; font-weight: 600; opacity: 0.75; }}
 #notice, #problem {{ padding: 0.45rem 0.8rem; border-radius: 8px; border-left: 4px solid; font-size: 0.9rem; }}
@@ -43,12 +48,15 @@ CSS = f"""
 #views .settings > * {{ flex: 0 1 auto; }}
 #views .busy {{ align-items: center; min-height: 0; gap: 0.8rem; }}
 #views .homes > * {{ flex: 0 0 auto; min-width: 8rem; }}
-#views .told {{ overflow-x: auto; }}
-#views .told :is(td, th) {{ min-width: 4.5rem; }}
+#views .told {{ overflow-x: auto; contain: inline-size; }}
+#views .told :is(td, th) {{ min-width: 4.5rem; overflow-wrap: normal; word-break: normal; }}
+#fit-figures {{ display: none; }}
 #views .told .katex-display {{ overflow-x: auto; overflow-y: hidden; }}
 #views .remark {{ font-size: 0.9rem; }}
 footer {{ opacity: 0.6; }}
 """
+# Apart, since Gradio confines what is under @media to the page's contents.
+HEAD = f"<style>{(DRAWER / 'page.css').read_text(encoding='utf-8')}</style>"
 
 
 def page_theme() -> gr.themes.Base:
@@ -105,20 +113,26 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         explorer = Explorer(config)
+        # Served from where they lie: Gradio would copy them for every visitor, and keep the copies when they are gone.
+        gr.set_static_paths([explorer.files, EXAMPLES_DIR])
         app = build_app(explorer)
     except InputError as error:
         sys.exit(f"error: {error}")
+    explorer.keep_sweeping()
+    app.space_id = None  # on a Space, Gradio would add a header with fonts and pictures from other hosts
     app.launch(
         server_name=config.host,
         server_port=config.port,
         share=config.share,
         prevent_thread_lock=not block,
         max_file_size=MAX_BYTES,
-        allowed_paths=[str(explorer.files)],
+        run_history=False,  # a visitor's picture stays out of their browser's storage too
         ssr_mode=False,
+        app_kwargs={"middleware": [Middleware(KeptFrontend)]},
         footer_links=["api"],
         theme=page_theme(),
         css=CSS,
+        head=HEAD,
         quiet=not block,
         # Gradio asks itself for the page once and gives up after three seconds, which a busy machine may need.
         _frontend=False,

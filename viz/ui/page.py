@@ -11,19 +11,26 @@ from gradio.blocks import Block
 from PIL import Image
 
 from lsnet import InputError
-from viz.examples import Example, examples
+from viz.examples import examples
 from viz.texts import LANGUAGES, Texts, entries, texts_in
 from viz.ui import wording
-from viz.ui.inspector import inspector_html, inspector_value
+from viz.ui.inspector import inspector_html, inspector_value, place_to_go
+from viz.ui.lesson_drawer import LessonDrawer
 from viz.ui.localize import Localizer
+from viz.ui.places import follow_link, moved, open_example
 from viz.ui.service import SIZES, Explorer
 from viz.ui.tabs import ViewTabs
+from viz.ui.takehome import page_writer
+from viz.ui.variant import VariantBuilder
 from viz.ui.visit import Visit
 
 log = logging.getLogger(__name__)
 
 CAMERAS = 2  # that may stream at the same time
 CAMERA_SECONDS = 120  # that one may stream for
+
+# Seconds between sweeps of uploads, and their age then: an hour in all, as the page says.
+SWEPT = (300, 3300)
 
 
 class Page:
@@ -32,27 +39,29 @@ class Page:
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
         self.localize = Localizer()
-        self.opening = self._open(examples()[0], explorer.opening_source)
+        self.opening = open_example(explorer, examples()[0], explorer.opening_source)
 
     def build(self) -> gr.Blocks:
         """The whole page, already showing the first example."""
         say = texts_in("en")
-        with gr.Blocks(
-            title=say("app.title"), analytics_enabled=False, fill_width=True, delete_cache=(600, 7200)
-        ) as blocks:
-            self.visit = gr.State(self.opening, time_to_live=7200, delete_callback=self._leave)
+        with gr.Blocks(title=say("app.title"), analytics_enabled=False, fill_width=True, delete_cache=SWEPT) as blocks:
+            self.visit = gr.State(self.opening, time_to_live=7200, delete_callback=lambda visit: self._leave(visit))
             self.dark = gr.Checkbox(visible=False)
-            gr.Markdown(f"# {say('app.title')}", elem_id="title")
+            with gr.Row(elem_id="heading"):
+                gr.Markdown(f"# {say('app.title')}", elem_id="title")
+                self.lessons = LessonDrawer(self.explorer)
             self.problem = gr.Markdown(visible=False, elem_id="problem")
             warning = wording.notice(self.explorer.analysis(self.opening.key), say)
             self.notice = gr.Markdown(warning, visible=bool(warning), elem_id="notice")  # honest before any event
             self._build_inputs(say)
             self.inspector = inspector_html(
-                {language: entries(language) for language in LANGUAGES}, self._inspector_value(self.opening)
+                {language: entries(language) for language in LANGUAGES},
+                self._inspector_value(self.opening),
+                page_writer(self.explorer),
             )
             self.localize(gr.Markdown(say("views.lead"), elem_id="views-lead"), value="views.lead")
             self.tabs = ViewTabs(self.explorer, self.localize, say)
-            for key in ("app.privacy", "app.source"):
+            for key in ("app.privacy.space" if self.explorer.on_space else "app.privacy", "app.source"):
                 self.localize(gr.Markdown(say(key), elem_classes="small"), value=key)
             self._connect(blocks)
         return blocks
@@ -135,6 +144,7 @@ class Page:
                     choices=wording.mode_choices,
                 )
                 self.status = gr.Markdown(elem_id="status")
+        self.variant = VariantBuilder(self.localize, say)
 
     def _example_items(self, say: Texts) -> list[tuple[str, str]]:
         return [(str(example.path), f"{say.of(example.title)} · {example.author}") for example in examples()]
@@ -145,6 +155,9 @@ class Page:
         settings, outputs = self._settings, self._outputs
         serial: dict[str, Any] = {
             "concurrency_id": "model",
+            "concurrency_limit": 1,  # first come, first served
+            # A second picture while the first is on its way: both, in order. "always_last" at times forgets the last.
+            "trigger_mode": "multiple",
             "api_visibility": "private",
             "show_progress": "minimal",
             "show_progress_on": [self.inspector],
@@ -159,6 +172,13 @@ class Page:
         for setting in (self.model, self.size, self.mode):
             changed = setting.input(self._guarded(self._change_setting), [self.visit, *settings], outputs, **serial)
             changes.append(changed)
+        opened = self.variant.button.click(
+            self._guarded(self._open_variant),
+            [self.visit, self.size, self.mode, *self.variant.controls],
+            outputs,
+            **serial,
+        )
+        changes.append(opened)
         # A stream holds its place in the queue for as long as it runs, so it must not be the models' only one.
         self.live.stream(
             self._guarded(self._follow_camera),
@@ -176,6 +196,9 @@ class Page:
         changes.append(
             self.inspector.select(self._guarded(self._switch_language), self.visit, self._worded_outputs, **quick)
         )
+        shown = [*outputs, self.tabs.container, *self.tabs.controls]
+        step = self.lessons.component.input(self._guarded(self._show_step), self.visit, shown, **serial)
+        changes.append(step)
         arrival = blocks.load(
             self._guarded(self._arrive),
             [self.visit, self.dark],
@@ -218,8 +241,16 @@ class Page:
     def _settings_of(self, visit: Visit) -> dict[Block, Any]:
         """Put the menus back to what is shown: a choice that failed is not in force."""
         shown = self.explorer.find(visit.key)
-        values = (shown.source, shown.size, shown.mode) if shown else ()
-        return {setting: gr.update(value=value) for setting, value in zip(self._settings, values, strict=False)}
+        if shown is None:
+            return {}
+        values = {self.size: shown.size, self.mode: shown.mode}
+        updates = {setting: gr.update(value=value) for setting, value in values.items()}
+        return updates | {self.model: self._menu(shown.source, texts_in(visit.language))}
+
+    def _menu(self, source: str, say: Texts) -> Any:
+        """The menu of networks with this one chosen, which a visitor may have built."""
+        sources = list(dict.fromkeys([*self.explorer.sources, source]))
+        return gr.update(choices=wording.model_choices(sources, say), value=source)
 
     def _bring(self, visit: Visit, picture: str | None, model: str, size: int, mode: str) -> dict[Block, Any]:
         """The visitor's own picture."""
@@ -236,8 +267,8 @@ class Page:
         key = self.explorer.analyse(frame, model, size, mode)
         self.explorer.forget(visit.outdated)  # not the latest one: the browser may be reading it
         pixel = visit.pixel if self.explorer.analysis(visit.key).example is None else None
-        following = self._moved(replace(visit, outdated=visit.key), key, pixel)
-        value = inspector_value(self.explorer.payload(key), live=True)
+        following = moved(self.explorer, replace(visit, outdated=visit.key), key, pixel, visit.block)
+        value = inspector_value(self.explorer.payload(key), key=key, live=True)
         return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
 
     def _choose_example(self, visit: Visit, model: str, size: int, mode: str, event: gr.SelectData) -> dict[Block, Any]:
@@ -246,6 +277,11 @@ class Page:
     def _change_setting(self, visit: Visit, model: str, size: int, mode: str) -> dict[Block, Any]:
         """The same picture again, through another network or framed otherwise."""
         return self._show(visit, self.explorer.analyse_again(visit.key, model, size, mode), visit.pixel)
+
+    def _open_variant(self, visit: Visit, size: int, mode: str, *choices: Any) -> dict[Block, Any]:
+        """The same picture through the network that the visitor has built."""
+        key = self.explorer.analyse_again(visit.key, self.variant.source(*choices), size, mode)
+        return {**self._show(visit, key, visit.pixel), **self._settings_of(replace(visit, key=key))}
 
     def _look_at(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
         """The inspector's block or pinned pixel has changed: the views follow."""
@@ -257,9 +293,10 @@ class Page:
         return self._worded(replace(visit, language=texts_in(str(event._data.get("lang"))).language))
 
     def _arrive(self, visit: Visit, dark: bool, request: gr.Request) -> dict[Block, Any]:
-        """What the address asks for: a language, an example, a network, a view and its settings."""
-        asked = request.query_params
-        opened = self._visit_of_link(visit, asked.get("img"), asked.get("model"))
+        """What the address asks for: a language, a picture, a network, a place, a view and its settings."""
+        step = self.lessons.asked(request.query_params)
+        asked = {**step, **request.query_params}  # the rest of the address says where one has wandered from the step
+        opened = follow_link(self.explorer, visit, asked)
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
         opened = self.tabs.linked(opened, asked)
         answer = self._worded(replace(opened, language=language, dark=bool(dark)))
@@ -267,42 +304,55 @@ class Page:
         answer[self.tabs.container] = gr.update(selected=opened.view) if opened.view != visit.view else gr.skip()
         for control, value in self.tabs.set_by(opened).items():
             answer[control]["value"] = value
-        if opened.key != visit.key:  # the page came with the first example in it already
+        if step:
+            answer[self.inspector] = self._inspector_value(opened, asked.get("view", "none"))
+        elif opened.key != visit.key:  # the page came with the first example in it already
             answer[self.inspector] = self._inspector_value(opened)
-            answer[self.model]["value"] = self.explorer.analysis(opened.key).source
+        answer[self.problem] = self._refusal(asked.get("model"), texts_in(language))
         return answer
 
-    def _visit_of_link(self, visit: Visit, example_id: str | None, model: str | None) -> Visit:
-        example = next((example for example in examples() if example.id == example_id), examples()[0])
-        source = model if model in self.explorer.sources else self.explorer.opening_source
-        shown = self.explorer.find(visit.key)
-        if shown and (shown.example, shown.source) == (example, source):
-            return visit
+    def _refusal(self, model: str | None, say: Texts) -> Any:
+        """Why there is no network such as a link asks for; nothing where there is."""
         try:
-            return self._open(example, source)
-        except InputError:  # the link names weights that cannot be had here
-            return self._open(examples()[0], self.explorer.opening_source)
+            if model and model not in self.explorer.sources:
+                self.explorer.predictor(model)
+        except InputError as error:
+            return gr.update(value=wording.problem(error, say), visible=True)
+        return gr.skip()
+
+    def _show_step(self, visit: Visit, event: gr.EventData, request: gr.Request) -> dict[Block, Any]:
+        """A step of a lesson wants to be seen: the page shows its state, and what that leaves open as at first."""
+        self.tabs.runs.overtake(str(request.session_hash))
+        asked = self.lessons.asked(event._data)
+        opened = self.tabs.linked(self.tabs.reset(follow_link(self.explorer, visit, asked)), asked)
+        if opened.key != visit.key:
+            self.explorer.forget(visit.key)
+        return {
+            **self._told(opened),
+            **self._settings_of(opened),
+            self.tabs.container: gr.update(selected=opened.view),
+            **{control: gr.update(value=value) for control, value in self.tabs.set_by(opened).items()},
+            self.inspector: self._inspector_value(opened, asked.get("view", "none")),
+        }
 
     # What is shown.
 
     def _show(self, visit: Visit, key: str, pixel: tuple[int, int] | None = None) -> dict[Block, Any]:
-        """Show another analysis, at ``pixel`` or at the first place worth a look."""
-        say = texts_in(visit.language)
+        """Show another analysis, at ``pixel`` or at the first place worth a look, in the same block if it has that."""
         if visit.key != key:
             self.explorer.forget(visit.key)
-        visit = self._moved(visit, key, pixel)
+        visit = moved(self.explorer, visit, key, pixel, visit.block)
+        return {**self._told(visit), self.inspector: self._inspector_value(visit)}
+
+    def _told(self, visit: Visit) -> dict[Block, Any]:
+        """The visit, and what the page says about its analysis."""
+        say = texts_in(visit.language)
         return {
             self.visit: visit,
             self.problem: gr.update(visible=False),
             self.notice: self._notice(visit, say),
-            self.status: wording.status(self.explorer.analysis(key), say),
-            self.inspector: self._inspector_value(visit),
+            self.status: wording.status(self.explorer.analysis(visit.key), say),
         }
-
-    def _moved(self, visit: Visit, key: str, pixel: tuple[int, int] | None) -> Visit:
-        """The visit at another analysis, its block kept where there is one of that name."""
-        at = self._visit_at(key, pixel, visit.block)
-        return replace(visit, key=at.key, block=at.block, pixel=at.pixel)
 
     def _worded(self, visit: Visit) -> dict[Block, Any]:
         """Everything with words in it, in the visit's language."""
@@ -312,6 +362,9 @@ class Page:
             self.notice: self._notice(visit, say),
             self.status: wording.status(self.explorer.analysis(visit.key), say),
             **dict(zip(self.localize.components, self.localize.updates(say), strict=True)),
+            self.model: gr.update(
+                label=say("input.model"), **self._menu(self.explorer.analysis(visit.key).source, say)
+            ),
         }
 
     def _notice(self, visit: Visit, say: Texts) -> Any:
@@ -319,24 +372,12 @@ class Page:
         sentence = wording.notice(analysis, say)
         return gr.update(value=sentence, visible=bool(sentence))
 
-    def _inspector_value(self, visit: Visit) -> dict[str, Any]:
-        return inspector_value(self.explorer.payload(visit.key))
+    def _inspector_value(self, visit: Visit, colouring: str | None = None) -> dict[str, Any]:
+        """The inspector at the visit's analysis; with a colouring, also at its place."""
+        place = {} if colouring is None else {"go": place_to_go(visit.block, visit.pixel, colouring)}
+        return inspector_value(self.explorer.payload(visit.key), key=visit.key, **place)
 
-    # The beginning and the end of a visit.
-
-    def _open(self, example: Example, source: str) -> Visit:
-        return self._visit_at(self.explorer.analyse_example(example, source, SIZES[0], "crop"))
-
-    def _visit_at(self, key: str, pixel: tuple[int, int] | None = None, block: str = "") -> Visit:
-        """A visit to an analysis; the place defaults to its first focus point, the block to the first LS block."""
-        analysis = self.explorer.analysis(key)
-        blocks = analysis.trace.blocks
-        first = next((b.name for b in blocks.values() if b.kind == "ls"), next(iter(blocks)))
-        if pixel is None:
-            seen = analysis.trace.geometry.crop_box
-            middle = int((seen.left + seen.right) / 2), int((seen.top + seen.bottom) / 2)
-            pixel = analysis.example.focus[0] if analysis.example else middle
-        return Visit(key, block if block in blocks else first, pixel)
+    # The end of a visit.
 
     def _leave(self, visit: Visit) -> None:
         for key in (visit.key, visit.outdated):

@@ -61,6 +61,10 @@ class Runs(Generic[T]):
         """Stop what this visitor waits for, at its next report."""
         self._end(visitor, Cancelled())
 
+    def overtake(self, visitor: str) -> None:
+        """Stop it because the visitor has gone elsewhere, so that what is there need not wait for the networks."""
+        self._end(visitor, Overtaken())
+
     def _end(self, visitor: str, why: Cancelled, successor: _Run | None = None) -> None:
         with self._guard:
             earlier = self._latest.pop(visitor, None)

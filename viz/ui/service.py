@@ -6,16 +6,17 @@ import shutil
 import tempfile
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
+from hashlib import blake2s
 from pathlib import Path
-from typing import Any, Generic, TypeVar
 
 import torch
 from PIL import Image
 
 from lsnet import InputError, Predictor, load_predictor
+from lsnet.predictor import choose_device
 from lsnet.preprocess import MIN_SIDE, FrameMode
 from lsnet.registry import HUB_REPOSITORIES
 from lsnet.weights import known_sources
@@ -28,6 +29,9 @@ from viz.results import Result
 from viz.subject import Subject, Token
 from viz.trace import ForwardTrace
 from viz.ui.config import AppConfig
+from viz.ui.kept import Kept
+from viz.ui.threads import faster_thread_count
+from viz.ui.zero_gpu import on_borrowed_gpu
 from viz.views import View
 from viz.views.settings import Values
 
@@ -38,8 +42,10 @@ MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 KEPT_ANALYSES = 48
 KEPT_PREDICTORS = 8
 KEPT_RESULTS = 64
-
-T = TypeVar("T")
+KEPT_HOMES = 512  # results whose files to take home lie ready
+UNUSED_SECONDS = 7200  # after which an analysis is forgotten
+SWEEP_SECONDS = 60
+KEPT_PICTURES = 4  # decoded; each pin of a visitor asks for the same one again
 
 
 @dataclass(frozen=True)
@@ -51,7 +57,7 @@ class Analysis:
         source: which weights, as :func:`lsnet.load_predictor` takes them.
         size, mode: how the picture was framed.
         trained: whether the weights are trained.
-        picture: where the picture came from, to look at it again; never shown to anyone.
+        picture: the picture, or a private copy of its file, to look at it again.
         example: the bundled photo that it is, or None for a visitor's own.
     """
 
@@ -74,33 +80,6 @@ class Analysis:
         return _loadable(self.source)
 
 
-class Kept(Generic[T]):
-    """A bounded dictionary that forgets what was not used for longest. Safe to share between threads."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._values: OrderedDict[str, T] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: str) -> T | None:
-        with self._lock:
-            if key in self._values:
-                self._values.move_to_end(key)
-            return self._values.get(key)
-
-    def put(self, key: str, value: T) -> list[str]:
-        """Keep a value. Returns the keys that had to go for it."""
-        with self._lock:
-            self._values[key] = value
-            self._values.move_to_end(key)
-            excess = len(self._values) - self._limit
-            return [self._values.popitem(last=False)[0] for _ in range(excess)]
-
-    def drop(self, key: str) -> None:
-        with self._lock:
-            self._values.pop(key, None)
-
-
 class Explorer:
     """Loads networks on demand and keeps what they computed, by unguessable keys."""
 
@@ -110,17 +89,24 @@ class Explorer:
         Raises:
             InputError: the device, the model or the weights asked for cannot be used.
         """
-        self._device = config.device
+        # Where a GPU can only be borrowed, networks live on the CPU, and a picture's way through one goes to the GPU.
+        borrowed = on_borrowed_gpu(self._traced_on_gpu)
+        self._trace = borrowed or self._traced
+        self._device = "cpu" if borrowed else config.device
         self._file = config.weights
+        self.on_space = config.on_space
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
         self._analyses: Kept[Analysis] = Kept(KEPT_ANALYSES)
         self._results: Kept[Result] = Kept(KEPT_RESULTS)
+        self._pictures: Kept[Image.Image] = Kept(KEPT_PICTURES)
         self._examples: dict[tuple[str, str, int, str], str] = {}
         self._kept_for_good: dict[str, Analysis] = {}
+        self._homes: Kept[Path] = Kept(KEPT_HOMES)
         self._folder = tempfile.TemporaryDirectory(prefix="lsnet-explorer-")
+        self._private = tempfile.TemporaryDirectory(prefix="lsnet-explorer-private-")  # visitors' pictures: not served
         self.networks = threading.Lock()  # held by whoever computes: recording hangs hooks on the shared networks
         opening = str(config.weights) if config.weights else config.model
-        predictor = load_predictor(opening, config.device)
+        predictor = load_predictor(opening, self._device)
         self.opening_source = self._public_name(opening, predictor)
         self._predictors.put(self.opening_source, predictor)
         self.sources = list(dict.fromkeys([self.opening_source, *known_sources()]))
@@ -135,12 +121,12 @@ class Explorer:
         return source if named else f"file/{predictor.card.source}"
 
     def predictor(self, source: str) -> Predictor:
-        """The network of one of :attr:`sources`, loaded when first asked for.
+        """The network of one of :attr:`sources`, or a variant of one (:mod:`lsnet.untrained`), loaded when asked for.
 
         Raises:
             InputError: it is not offered, or its weights cannot be used. What was loaded before stays.
         """
-        if source not in self.sources:
+        if {source, source.partition("?")[0]}.isdisjoint(self.sources):  # untrained networks may have options
             raise InputError("input.model", f"expected one of {self.sources}, got {source!r}", name=source)
         predictor = self._predictors.get(source)
         if predictor is None:
@@ -178,14 +164,26 @@ class Explorer:
         predictor = self.predictor(source)
         loaded = load_picture(picture)
         with self.networks:
-            trace = trace_image(predictor, loaded, size=size, mode=frame)
+            trace = self._trace(source, loaded, size, frame)
         key = secrets.token_urlsafe(16)
         self.folder(key).mkdir()
-        write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **_about(example))
+        if not example and not isinstance(picture, Image.Image):
+            picture = Path(shutil.copyfile(picture, self._copy(key)))  # the upload is swept away sooner
+        about = example.about if example else {}  # of a visitor's own picture: nothing
+        write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **about)
         kept = Analysis(trace, source, size, frame, predictor.card.trained, picture, example)
         for forgotten in self._analyses.put(key, kept):
-            self._delete_folder(forgotten)
+            self._forget(forgotten)
         return key
+
+    def _traced(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
+        return trace_image(self.predictor(source), picture, size=size, mode=mode)
+
+    def _traced_on_gpu(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
+        """In the process that has the GPU: it began as a copy of this one, so it knows or loads the same networks."""
+        predictor, gpu = self.predictor(source), choose_device()
+        there = replace(predictor, model=deepcopy(predictor.model).to(gpu), device=gpu)
+        return trace_image(there, picture, size=size, mode=mode)
 
     def analyse_example(self, example: Example, source: str, size: int, mode: str) -> str:
         """Trace a bundled photo; see :meth:`analyse`.
@@ -214,14 +212,18 @@ class Explorer:
         """What a view looks at, at a place in a kept analysis."""
         analysis = self.analysis(key)
         predictor = self.predictor(analysis.source).framed(analysis.size, analysis.mode)
-        return Subject(predictor, load_picture(analysis.picture), analysis.trace, block, token, self.predictor)
+        picture = self._pictures.get(key)
+        if picture is None:
+            picture = load_picture(analysis.picture)
+            self._pictures.put(key, picture)
+        return Subject(predictor, picture, analysis.trace, block, token, self.predictor)
 
     def results(self, key: str, view: View, subject: Subject, values: Values, progress: Progress) -> Iterator[Result]:
         """The results of a view, each more complete than the one before; a complete one is kept for the next time.
 
         The caller holds :attr:`networks`.
         """
-        place = f"{key}/{view.name}/{subject.block}/{subject.token}/{sorted(values.items())}"
+        place = _place(key, view, subject, values)
         result = self._results.get(place)
         if result is not None:
             yield result
@@ -250,11 +252,46 @@ class Explorer:
         """Drop a visitor's analysis and its files; what is kept for good stays, and an unknown key does nothing."""
         if self._analyses.get(key):
             self._analyses.drop(key)
-            self._delete_folder(key)
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        """Drop all that was made of an analysis that is no longer kept."""
+        self._pictures.drop(key)
+        for kept in (self._results, self._homes):
+            for place in kept.under(f"{key}/"):
+                kept.drop(place)
+        shutil.rmtree(self.folder(key), ignore_errors=True)
+        self._copy(key).unlink(missing_ok=True)
+
+    def sweep(self) -> None:
+        """Forget what nobody has used for long: a visitor may have gone without a word, a program always does."""
+        for key in self._analyses.idle(UNUSED_SECONDS):
+            self.forget(key)
+
+    def keep_sweeping(self) -> None:
+        """Sweep from now on, for as long as the program runs."""
+
+        def sweep_forever() -> None:
+            while True:
+                time.sleep(SWEEP_SECONDS)
+                self.sweep()
+
+        threading.Thread(target=sweep_forever, name="sweeper", daemon=True).start()
 
     def folder(self, key: str) -> Path:
         """Where files about an analysis lie, under an unguessable name; deleted with it."""
         return Path(self._folder.name) / key
+
+    def home(self, key: str, view: View, subject: Subject, values: Values) -> Path:
+        """Where a result's files to take home lie: apart from those of other places, which other visitors may fetch."""
+        home = self.folder(key) / blake2s(_place(key, view, subject, values).encode(), digest_size=8).hexdigest()
+        home.mkdir(exist_ok=True)
+        for old in self._homes.put(f"{key}/{home.name}", home):
+            shutil.rmtree(self.files / old, ignore_errors=True)
+        return home
+
+    def _copy(self, key: str) -> Path:
+        return Path(self._private.name) / key
 
     def payload(self, key: str) -> Path:
         """The trace as the browser reads it."""
@@ -265,40 +302,10 @@ class Explorer:
         """The folder that holds all these folders, for the server to serve from."""
         return Path(self._folder.name)
 
-    def _delete_folder(self, key: str) -> None:
-        shutil.rmtree(self.folder(key), ignore_errors=True)
+
+def _place(key: str, view: View, subject: Subject, values: Values) -> str:
+    return f"{key}/{view.name}/{subject.block}/{subject.token}/{sorted(values.items())}"
 
 
 def _loadable(source: str) -> str:
     return source.removeprefix("file/")
-
-
-def _about(example: Example | None) -> dict[str, Any]:
-    """What a payload says about its picture. Of a visitor's own picture: nothing."""
-    if example is None:
-        return {}
-    return {"title": example.title, "alt": example.alt, "focus": example.focus, "example": example.id}
-
-
-def faster_thread_count(predictor: Predictor) -> int:
-    """One thread or all of torch's, whichever runs this network faster on one picture.
-
-    More threads are not always faster: on a small machine under load they wait for each other.
-    """
-    available = torch.get_num_threads()
-    if predictor.device.type != "cpu" or available == 1:
-        return available
-    batch = torch.zeros(1, 3, predictor.preprocess.size, predictor.preprocess.size)
-    seconds = {}
-    for threads in (1, available):
-        torch.set_num_threads(threads)
-        with torch.inference_mode():
-            predictor.model(batch)
-            runs = []
-            for _ in range(3):
-                start = time.perf_counter()
-                predictor.model(batch)
-                runs.append(time.perf_counter() - start)
-        seconds[threads] = min(runs)
-    torch.set_num_threads(available)
-    return min(seconds, key=lambda threads: seconds[threads])

@@ -14,6 +14,7 @@ from viz.progress import Cancelled, Overtaken
 from viz.results import Result
 from viz.texts import Texts, texts_in
 from viz.ui import wording
+from viz.ui.figures import fitting_figures
 from viz.ui.localize import Localizer
 from viz.ui.panel import Panel, build_panel, done, emptied, prepared, shown, stopped, waiting
 from viz.ui.runs import Runs
@@ -47,6 +48,7 @@ class ViewTabs:
         self.runs: Runs[Result] = Runs(explorer.networks)
         with gr.Tabs(elem_id="views") as self.container:
             self.panels = {view.name: build_panel(view, localize, say) for view in VIEWS}
+        fitting_figures()
 
     def follow(self, visit: gr.State, changes: Sequence[Dependency]) -> None:
         """Fill the open tab after each of these events, and whenever a tab is opened or set otherwise."""
@@ -82,10 +84,20 @@ class ViewTabs:
         given = {s.name: s.read(query[f"set.{s.name}"]) for s in view.settings if f"set.{s.name}" in query}
         return replace(visit, view=view.name, settings={**visit.settings, view.name: given})
 
+    def reset(self, visit: Visit) -> Visit:
+        """The visit with the view that is open at first, as nobody has set it."""
+        view = next(iter(self.panels))
+        return replace(visit, view=view, settings={**visit.settings, view: {}})
+
+    @property
+    def controls(self) -> list[Block]:
+        """Everything that a visitor can set, in all views."""
+        return [control for panel in self.panels.values() for control in panel.controls.values()]
+
     def set_by(self, visit: Visit) -> dict[Block, Any]:
-        """What was set in the open view, by the control that shows it."""
-        panel = self.panels[visit.view]
-        return {panel.controls[name]: value for name, value in visit.settings.get(visit.view, {}).items()}
+        """What the open view's controls show: what was set, else what they show at first."""
+        controls, given = self.panels[visit.view].controls, visit.settings.get(visit.view, {})
+        return {control: given.get(name, control.value) for name, control in controls.items()}
 
     def _open(self, visit: Visit, event: gr.SelectData) -> Visit:
         return replace(visit, view=list(self.panels)[event.index])
@@ -138,4 +150,4 @@ class ViewTabs:
                 yield waiting(panel, news, say)
         assert result is not None  # a computation that is not stopped has one
         code = view.python_lines(analysis.weights, analysis.name, analysis.size, analysis.mode, block, token, values)
-        yield done(panel, result, code, self.explorer.folder(visit.key))
+        yield done(panel, result, code, self.explorer.home(visit.key, view, subject, values))

@@ -9,9 +9,11 @@ from PIL import Image
 from lsnet import InputError
 from lsnet.weights import save_weights
 from viz.examples import examples
-from viz.ui import service
+from viz.ui import kept, service
 from viz.ui.config import AppConfig, parse_arguments
-from viz.ui.service import Explorer, Kept
+from viz.ui.kept import Kept
+from viz.ui.service import Explorer
+from viz.views import VIEWS
 
 MODEL = "untrained/lsnet_n"
 PHOTO = examples()[0]
@@ -71,6 +73,50 @@ def test_a_visitors_own_picture_is_called_photo_in_python_lines(explorer: Explor
     key = explorer.analyse(tmp_path / "secret name.png", MODEL, 64, "whole")
     assert explorer.analysis(key).name == "photo.jpg"
     assert b"secret" not in explorer.payload(key).read_bytes()
+
+
+def test_a_visitors_picture_is_kept_in_private_and_goes_with_its_analysis(explorer: Explorer, tmp_path: Path) -> None:
+    upload = tmp_path / "secret name.png"
+    Image.new("RGB", (64, 64), "red").save(upload)
+    first = explorer.analyse(upload, MODEL, 64, "whole")
+    upload.unlink()  # as the sweep of uploads does
+    again = explorer.analyse_again(first, MODEL, 96, "whole")
+    copies = [Path(str(explorer.analysis(key).picture)) for key in (first, again)]
+    assert all(copy.is_file() and "secret" not in str(copy) for copy in copies)
+    assert not any(copy.is_relative_to(explorer.files) for copy in copies)  # that folder is served
+    explorer.forget(first)
+    assert [copy.exists() for copy in copies] == [False, True]  # the later analysis still has its own
+
+
+def test_what_lies_idle_is_swept_away(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "UNUSED_SECONDS", 100)
+    now = 1000.0
+    monkeypatch.setattr(kept.time, "monotonic", lambda: now)
+    example = explorer.analyse_example(PHOTO, MODEL, 224, "crop")  # kept for good
+    idle, used = (explorer.analyse(PHOTO.path, MODEL, 64, "crop") for _ in range(2))
+    now += 90
+    explorer.analysis(used)
+    now += 20
+    explorer.sweep()
+    assert [explorer.find(key) is not None for key in (example, idle, used)] == [True, False, True]
+    assert [explorer.payload(key).exists() for key in (example, idle, used)] == [True, False, True]
+
+
+def test_results_of_each_place_are_taken_home_from_a_folder_of_their_own(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(explorer, "_homes", Kept(2))
+    view = VIEWS[0]
+    key = explorer.analyse(PHOTO.path, MODEL, 64, "crop")
+    block = next(block for block in explorer.analysis(key).trace.blocks.values() if block.kind == "ls")
+    homes = [explorer.home(key, view, explorer.subject(key, block.name, (0, column)), {}) for column in range(3)]
+    assert len(set(homes)) == 3
+    assert all(home.parent == explorer.folder(key) for home in homes)
+    assert homes[2] == explorer.home(key, view, explorer.subject(key, block.name, (0, 2)), {})
+    assert [home.is_dir() for home in homes] == [False, True, True]  # as many as are kept
+    explorer.forget(key)
+    assert not any(home.exists() for home in homes)
+    assert explorer._homes.under(key) == []
 
 
 def test_the_same_picture_again_through_other_settings(explorer: Explorer) -> None:
