@@ -29,7 +29,8 @@ Size. For LSNet-B at 448 all of this in float32 would take 21 MB. So the equatio
 kernel set: as many of its eight as fit into TARGET_BYTES, one at the least. Inputs and outputs are always float32.
 Kernels and attention are float32 too, unless that would exceed MAX_BYTES (of the named models at 448 or below only B
 at 448 does): then they are f24, and the equation agrees with the model to 2e-5 of the sum of its terms' magnitudes.
-Larger inputs, such as a wide picture seen whole at 448, may still exceed MAX_BYTES with LSNet-B.
+Larger inputs may still exceed MAX_BYTES: LSNet-B on a picture of 16:9 seen whole at 448 takes 14 MB. The page then
+shows it at a smaller size, and says so.
 """
 
 import io

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 Visit = Callable[..., Any]
 
 COFFEE = next(example for example in examples() if example.id == "coffee")
-PLACE = (290, 155)
+PLACE = (300, 200)
 
 
 def opened(visit: Visit, source: str, block: str, **options: Any) -> tuple[Any, ForwardTrace]:

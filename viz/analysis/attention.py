@@ -93,9 +93,9 @@ def attention_rollout(
 ) -> AttentionRollout:
     """Where the content of one token comes from, followed back through the attention of a stage.
 
-    Every block with attention counts as ``0.5·A + 0.5·I``, the mean over its heads and its residual connection; the product of
-    these matrices is followed from each block back to the stage's first one. Only blocks with attention take part: the
-    depthwise blocks between them move content by one token each way and are left out, as are the norms, the values'
+    Every block with attention counts as ``0.5·A + 0.5·I``, the mean over its heads and its residual connection; the
+    product of these matrices is followed from each block back to the stage's first one. Only such blocks take part:
+    the depthwise blocks between them move content by one token each way and are left out, as are the norms, the values'
     sizes and the FFNs.
 
     Args:

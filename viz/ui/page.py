@@ -243,7 +243,7 @@ class Page:
         shown = self.explorer.find(visit.key)
         if shown is None:
             return {}
-        values = {self.size: shown.size, self.mode: shown.mode}
+        values = {self.size: shown.asked, self.mode: shown.mode}
         updates = {setting: gr.update(value=value) for setting, value in values.items()}
         return updates | {self.model: self._menu(shown.source, texts_in(visit.language))}
 

@@ -1,5 +1,6 @@
 """What all visitors share: loaded networks, and a bounded memory of what was computed."""
 
+import math
 import os
 import secrets
 import shutil
@@ -23,7 +24,7 @@ from lsnet.weights import known_sources
 from viz.capture import trace_image
 from viz.examples import Example
 from viz.images import load_picture
-from viz.payload import write_payload
+from viz.payload import MAX_BYTES, write_payload
 from viz.progress import Progress
 from viz.results import Result
 from viz.subject import Subject, Token
@@ -56,6 +57,7 @@ class Analysis:
         trace: what happened inside.
         source: which weights, as :func:`lsnet.load_predictor` takes them.
         size, mode: how the picture was framed.
+        asked: the size that was asked for; larger where its payload would have been too large for the browser.
         trained: whether the weights are trained.
         picture: the picture, or a private copy of its file, to look at it again.
         example: the bundled photo that it is, or None for a visitor's own.
@@ -68,6 +70,7 @@ class Analysis:
     trained: bool
     picture: Picture
     example: Example | None
+    asked: int
 
     @property
     def name(self) -> str:
@@ -136,9 +139,18 @@ class Explorer:
         return predictor
 
     def analyse(
-        self, picture: Picture | None, source: str, size: int, mode: str, example: Example | None = None
+        self,
+        picture: Picture | None,
+        source: str,
+        size: int,
+        mode: str,
+        example: Example | None = None,
+        exact: bool = False,
     ) -> str:
         """Trace a picture; keep the trace, and write it as a payload for the browser.
+
+        A wide picture seen whole by a large network may need more than MAX_BYTES of :mod:`viz.payload`: then it is
+        looked at again at a smaller size, down to the smallest that the page offers.
 
         Args:
             picture: whatever :func:`viz.images.load_picture` accepts.
@@ -146,6 +158,7 @@ class Explorer:
             size: the shorter side of the network's input, in pixels.
             mode: ``"crop"`` or ``"whole"``.
             example: the bundled photo that it is.
+            exact: whether it must be this size, however large the payload.
 
         Returns:
             A key for :meth:`analysis`, :meth:`payload` and :meth:`folder`.
@@ -163,15 +176,21 @@ class Explorer:
         frame: FrameMode = "crop" if mode == "crop" else "whole"
         predictor = self.predictor(source)
         loaded = load_picture(picture)
-        with self.networks:
-            trace = self._trace(source, loaded, size, frame)
+        about = example.about if example else {}  # of a visitor's own picture: nothing
         key = secrets.token_urlsafe(16)
         self.folder(key).mkdir()
+        fitting = size
+        while True:
+            with self.networks:
+                trace = self._trace(source, loaded, fitting, frame)
+            file = write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **about)
+            excess = file.stat().st_size / MAX_BYTES
+            if excess <= 1 or exact or fitting <= SIZES[0]:
+                break
+            fitting = max(SIZES[0], int(fitting / math.sqrt(excess)) // 32 * 32)
         if not example and not isinstance(picture, Image.Image):
             picture = Path(shutil.copyfile(picture, self._copy(key)))  # the upload is swept away sooner
-        about = example.about if example else {}  # of a visitor's own picture: nothing
-        write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **about)
-        kept = Analysis(trace, source, size, frame, predictor.card.trained, picture, example)
+        kept = Analysis(trace, source, fitting, frame, predictor.card.trained, picture, example, size)
         for forgotten in self._analyses.put(key, kept):
             self._forget(forgotten)
         return key

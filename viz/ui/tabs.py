@@ -25,13 +25,15 @@ from viz.views.settings import checked
 
 log = logging.getLogger(__name__)
 
-# The open view stands in the address, so that a copied link opens it again.
-_KEEP_TAB = """() => {
-  const open = document.querySelector('#views button[role=tab][aria-selected=true]');
+# The name of the view whose tab is open, in the browser.
+_OPEN = "document.querySelector('#views button[role=tab][aria-selected=true]')?.id.replace(/^tab-|-button$/g, '')"
+
+# It stands in the address, so that a copied link opens it again.
+_KEEP_TAB = f"""() => {{
   const address = new URL(window.location);
-  address.searchParams.set('tab', open.id.replace(/^tab-|-button$/g, ''));
+  address.searchParams.set('tab', {_OPEN});
   history.replaceState(history.state, '', address);
-}"""
+}}"""
 
 
 class ViewTabs:
@@ -48,6 +50,7 @@ class ViewTabs:
         self.runs: Runs[Result] = Runs(explorer.networks)
         with gr.Tabs(elem_id="views") as self.container:
             self.panels = {view.name: build_panel(view, localize, say) for view in VIEWS}
+        self.open = gr.Textbox(visible=False)
         fitting_figures()
 
     def follow(self, visit: gr.State, changes: Sequence[Dependency]) -> None:
@@ -67,8 +70,10 @@ class ViewTabs:
         for event in (*changes, *own):
             event.then(
                 self._fill,
-                visit,
+                [visit, self.open],
                 outputs,
+                # The tabs know best: an answer on its way while a tab was clicked brings the visit of before the click.
+                js=f"(visit) => [visit, {_OPEN} ?? '']",
                 api_visibility="private",
                 show_progress="hidden",
                 trigger_mode="multiple",
@@ -111,8 +116,9 @@ class ViewTabs:
     def _stop(self, request: gr.Request) -> None:
         self.runs.stop(str(request.session_hash))
 
-    def _fill(self, visit: Visit, request: gr.Request) -> Iterator[dict[Block, Any]]:
+    def _fill(self, visit: Visit, opened: str, request: gr.Request) -> Iterator[dict[Block, Any]]:
         """Show the open view at the visit's place: at once where it is known, else as it gets computed."""
+        visit = replace(visit, view=opened if opened in self.panels else visit.view)
         say, panel = texts_in(visit.language), self.panels[visit.view]
         try:
             yield from self._filled(visit, panel, say, str(request.session_hash))

@@ -17,7 +17,8 @@ def model_choices(sources: list[str], say: Texts) -> list[tuple[str, str]]:
 def model_name(source: str, say: Texts) -> str:
     """A source as visitors read it: ``"LSNet-T · bundled, …"``."""
     if source.startswith("untrained/"):
-        return say("variant.untrained" if "?" in source or "/ls_" in source else "model.untrained", name=variant_name(source, say))
+        plain = source.startswith("untrained/lsnet_") and "?" not in source  # other names are long enough
+        return say("model.untrained" if plain else "variant.untrained", name=variant_name(source, say))
     origin, _, name = source.rpartition("/")
     pretty = name.replace("lsnet_", "LSNet-").replace("_distill", "*")
     if pretty.startswith("LSNet-"):
@@ -46,8 +47,9 @@ def status(analysis: Analysis, say: Texts) -> str:
 
 
 def notice(analysis: Analysis, say: Texts) -> str:
-    """What a visitor must know about these weights before believing anything; empty where there is nothing."""
-    return caveats(analysis.source, analysis.trained, say)
+    """What a visitor must know about this analysis before believing anything; empty where there is nothing."""
+    smaller = say("notice.smaller", asked=analysis.asked, size=analysis.size) if analysis.size < analysis.asked else ""
+    return " ".join(filter(None, (caveats(analysis.source, analysis.trained, say), smaller)))
 
 
 def problem(error: Exception, say: Texts) -> str:

@@ -9,7 +9,9 @@ from PIL import Image
 from lsnet import InputError
 from lsnet.weights import save_weights
 from viz.examples import examples
-from viz.ui import kept, service
+from viz.payload import MAX_BYTES
+from viz.texts import texts_in
+from viz.ui import kept, service, wording
 from viz.ui.config import AppConfig, parse_arguments
 from viz.ui.kept import Kept
 from viz.ui.service import Explorer
@@ -86,6 +88,25 @@ def test_a_visitors_picture_is_kept_in_private_and_goes_with_its_analysis(explor
     assert not any(copy.is_relative_to(explorer.files) for copy in copies)  # that folder is served
     explorer.forget(first)
     assert [copy.exists() for copy in copies] == [False, True]  # the later analysis still has its own
+
+
+def test_a_payload_that_is_too_large_is_made_smaller_where_the_page_shows_it(explorer: Explorer) -> None:
+    wide = Image.open(PHOTO.path).convert("RGB").resize((800, 450))
+    key = explorer.analyse(wide, "untrained/lsnet_b", 448, "whole")
+    shown = explorer.analysis(key)
+    # At 448 it takes 14 MB, and its arrays grow with the area: sqrt(8 / 14) · 448 = 339, of which 320 are whole tokens.
+    assert (shown.size, shown.asked, min(shown.trace.geometry.frame.size)) == (320, 448, 320)
+    assert explorer.payload(key).stat().st_size <= MAX_BYTES
+    assert "320 pixels" in wording.notice(shown, texts_in("en"))
+
+
+def test_a_program_gets_the_size_that_it_asks_for(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MAX_BYTES", 1)
+    exact = explorer.analysis(explorer.analyse(PHOTO.path, MODEL, 320, "crop", exact=True))
+    fitted = explorer.analysis(explorer.analyse(PHOTO.path, MODEL, 320, "crop"))
+    assert (exact.size, exact.asked) == (320, 320)
+    assert (fitted.size, fitted.asked) == (service.SIZES[0], 320)  # smaller it never gets
+    assert "pixels of the shorter side" not in wording.notice(exact, texts_in("en"))
 
 
 def test_what_lies_idle_is_swept_away(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
