@@ -242,7 +242,7 @@ def test_pictures_with_little_to_see(tiny_predictor: lsnet.Predictor, kind: str,
 
 
 def test_a_block_without_kernels_is_told(predictor, photo, trace) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ValueError, match=r"LS block with recorded kernels, got 'blocks4\.3'"):
+    with pytest.raises(ValueError, match=r"block with recorded kernels, got 'blocks4\.3'"):
         next(kernel_atlas(predictor, photo, trace, "blocks4.3", (0, 0), []))
     with pytest.raises(ValueError, match="token in a grid"):
         next(kernel_atlas(predictor, photo, trace, BLOCK, (12, 0), []))
