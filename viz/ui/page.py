@@ -29,9 +29,6 @@ log = logging.getLogger(__name__)
 CAMERAS = 2  # that may stream at the same time
 CAMERA_SECONDS = 120  # that one may stream for
 
-# Seconds between sweeps of uploads, and their age then: an hour in all, as the page says.
-SWEPT = (300, 3300)
-
 
 class Page:
     """Builds the page and answers its events."""
@@ -44,7 +41,7 @@ class Page:
     def build(self) -> gr.Blocks:
         """The whole page, already showing the first example."""
         say = texts_in("en")
-        with gr.Blocks(title=say("app.title"), analytics_enabled=False, fill_width=True, delete_cache=SWEPT) as blocks:
+        with gr.Blocks(title=say("app.title"), analytics_enabled=False, fill_width=True) as blocks:
             self.visit = gr.State(self.opening, time_to_live=7200, delete_callback=lambda visit: self._leave(visit))
             self.dark = gr.Checkbox(visible=False)
             with gr.Row(elem_id="heading"):

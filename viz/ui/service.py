@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from hashlib import blake2s
@@ -45,6 +46,7 @@ KEPT_PREDICTORS = 8
 KEPT_RESULTS = 64
 KEPT_HOMES = 512  # results whose files to take home lie ready
 UNUSED_SECONDS = 7200  # after which an analysis is forgotten
+UPLOAD_SECONDS = 3000  # after which an upload is deleted: what is analysed has a copy
 SWEEP_SECONDS = 60
 KEPT_PICTURES = 4  # decoded; each pin of a visitor asks for the same one again
 
@@ -283,9 +285,17 @@ class Explorer:
         self._copy(key).unlink(missing_ok=True)
 
     def sweep(self) -> None:
-        """Forget what nobody has used for long: a visitor may have gone without a word, a program always does."""
+        """Forget what nobody has used for long: a visitor may have gone without a word, a program always does.
+
+        Uploads go by their age, those that broke off halfway included.
+        """
         for key in self._analyses.idle(UNUSED_SECONDS):
             self.forget(key)
+        oldest = time.time() - UPLOAD_SECONDS
+        for path in self.uploads.rglob("*"):
+            with suppress(OSError):  # gone already, or a folder with something new in it
+                if path.stat().st_mtime < oldest:
+                    path.rmdir() if path.is_dir() else path.unlink()
 
     def keep_sweeping(self) -> None:
         """Sweep from now on, for as long as the program runs."""
@@ -300,6 +310,13 @@ class Explorer:
     def folder(self, key: str) -> Path:
         """Where files about an analysis lie, under an unguessable name; deleted with it."""
         return Path(self._folder.name) / key
+
+    @property
+    def uploads(self) -> Path:
+        """A folder for Gradio to put what visitors upload."""
+        folder = Path(self._private.name) / "uploads"
+        folder.mkdir(exist_ok=True)
+        return folder
 
     def home(self, key: str, view: View, subject: Subject, values: Values) -> Path:
         """Where a result's files to take home lie: apart from those of other places, which other visitors may fetch."""

@@ -1,5 +1,7 @@
 """What visitors share: bounded memory, files that go with it, and errors that leave everything in place."""
 
+import os
+import time
 from pathlib import Path
 
 import pytest
@@ -121,6 +123,19 @@ def test_what_lies_idle_is_swept_away(explorer: Explorer, monkeypatch: pytest.Mo
     explorer.sweep()
     assert [explorer.find(key) is not None for key in (example, idle, used)] == [True, False, True]
     assert [explorer.payload(key).exists() for key in (example, idle, used)] == [True, False, True]
+
+
+def test_uploads_are_swept_away_by_age(explorer: Explorer) -> None:
+    old, new = explorer.uploads / "a" / "old.png", explorer.uploads / "b" / "new.png"
+    for path in (old, new, explorer.uploads / "half"):
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(b"picture")
+    long_ago = time.time() - service.UPLOAD_SECONDS - 60
+    for path in (old, old.parent, explorer.uploads / "half"):
+        os.utime(path, (long_ago, long_ago))
+    explorer.sweep()
+    assert {path.name for path in explorer.uploads.rglob("*") if path.is_file()} == {"new.png"}
+    assert not explorer.uploads.is_relative_to(explorer.files)  # that folder is served
 
 
 def test_results_of_each_place_are_taken_home_from_a_folder_of_their_own(

@@ -1,0 +1,79 @@
+"""What goes wrong in real rooms: two pictures in a row, and a server that is gone for a while."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import lsnet
+from tests.e2e.conftest import MODEL, free_port, running
+from tests.e2e.hand import explorer, hover
+from viz.capture import trace_image
+from viz.texts import entries
+
+pytestmark = pytest.mark.browser
+
+
+def upload(page: Any, path: Path) -> None:
+    page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(path))
+
+
+def test_of_two_pictures_in_a_row_the_last_one_is_shown_and_nothing_is_lost(
+    visit: Callable[..., Any], tmp_path: Path
+) -> None:
+    generator = np.random.default_rng(0)
+    first, last = tmp_path / "first.png", tmp_path / "last.png"
+    Image.fromarray(generator.integers(0, 255, (2400, 3200, 3), dtype=np.uint8)).save(first)  # takes its time
+    Image.fromarray(generator.integers(0, 255, (240, 330, 3), dtype=np.uint8)).save(last)
+    page = visit()
+    shown: list[str] = []
+    page.on("response", lambda r: shown.append(r.url) if "trace.lsnx" in r.url else None)
+    with page.expect_request(lambda request: "queue/join" in request.url):
+        upload(page, first)
+    upload(page, last)
+    trace = trace_image(lsnet.load_predictor(MODEL, device="cpu"), last)
+    page.wait_for_function("(side) => window.lsnetExplorer.boxes.crop.bottom <= side", arg=240)
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
+    assert len(shown) == 2  # the first one was not forgotten on the way
+    hover(page, 160, 100)
+    kernel = page.evaluate("Array.from(window.lsnetExplorer.kernel(0))")
+    token = explorer(page, "token")
+    expected = trace.blocks[explorer(page, "block")].kernels[0, :, token["row"], token["col"]]
+    np.testing.assert_allclose(kernel, expected.numpy(), rtol=1e-4, atol=1e-5)
+    assert page.locator("#problem").is_hidden()
+    page.locator("#plot-kernels .js-plotly-plot").wait_for()
+
+
+@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh-CN", "zh-CN")])
+def test_without_a_server_the_picture_can_still_be_explored_and_the_page_comes_back(
+    browser: Any, tmp_path: Path, language: str, locale: str
+) -> None:
+    port = free_port()
+    command = ["app.py", "--port", str(port), "--model", MODEL, "--device", "cpu", "--threads", "1"]
+    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale=locale)
+    page.set_default_timeout(120_000)
+    with running(command, port, tmp_path / "first.log") as process:
+        page.goto(f"http://127.0.0.1:{port}/?img=coffee&lang={language}")
+        page.wait_for_function("window.lsnetExplorer?.example === 'coffee'")
+        page.locator("#plot-kernels .js-plotly-plot").wait_for()
+        process.kill()
+    hover(page, 290, 155)
+    before = page.evaluate("Array.from(window.lsnetExplorer.kernel(0))")
+    hover(page, 120, 300)
+    assert page.evaluate("Array.from(window.lsnetExplorer.kernel(0))") != before  # the inspector needs no server
+    page.mouse.down()
+    page.mouse.up()  # a pin asks for the views below
+    page.get_by_text(entries(language)["inspector.connection.lost"]).wait_for()
+    page.get_by_text(entries(language)["inspector.connection.lost.title"]).wait_for()
+    assert "Attempting reconnection" not in page.inner_text("body")
+    hover(page, 290, 155)
+    assert page.evaluate("Array.from(window.lsnetExplorer.kernel(0))") == before
+    page.evaluate("window.opened = 'before'")
+    with running(command, port, tmp_path / "second.log"):
+        page.wait_for_function("!window.opened && window.lsnetExplorer?.example === 'coffee'")  # opened anew by itself
+        page.locator("#plot-kernels .js-plotly-plot").wait_for()
+        assert page.get_by_text(entries(language)["inspector.connection.lost"]).count() == 0
+    page.close()
