@@ -1,17 +1,17 @@
 // What Gradio says of its own accord, in English and in places of its own: said here in the visitor's language.
 
 const PLACE = /queue:\s*(\d+)\/(\d+)/;
-const RUNNING = /processing/;
+const PATIENCE = 400; // milliseconds that work may take without a word
 const TOASTS = [
   [/queue is full/i, "queue.full"],
   [/connection (to the server was lost|errored out)/i, "connection.lost"],
 ];
 
-/** What Gradio's progress text tells: which text to show and what to fill in; null for nothing. */
+/** What Gradio's progress text tells: which text to show, and what to fill in. */
 export function readProgress(text) {
   const [, place, size] = PLACE.exec(text) ?? [];
   if (place) return { key: "queue.place", values: { place: Number(place), size: Number(size) } };
-  return RUNNING.test(text) ? { key: "queue.turn", values: {} } : null;
+  return { key: "queue.turn", values: {} };
 }
 
 /** Key of the text that stands for one of Gradio's messages; null for another one. */
@@ -26,11 +26,15 @@ export function translateGradio(app) {
   const toasts = document.querySelector(".toast-wrap");
   const line = app.part("waiting");
 
+  let since = null; // when the wait began
+
   function tellPlace() {
     const waits = !tracker.classList.contains("hide");
+    since = waits ? (since ?? performance.now()) : null;
     const told = waits ? readProgress(tracker.textContent) : null;
-    const waited = told && (told.key === "queue.place" || !line.hidden); // a turn that comes at once needs no words
-    const sentence = waited ? texts.say(told.key, told.values) : "";
+    // A turn that comes and goes at once needs no words; Gradio counts tenths of a second, so this is asked again.
+    const long = waits && (told.key === "queue.place" || !line.hidden || performance.now() - since > PATIENCE);
+    const sentence = long ? texts.say(told.key, told.values) : "";
     if (line.textContent !== sentence) line.textContent = sentence;
     line.hidden = !sentence;
   }

@@ -55,6 +55,9 @@ CSS = f"""
 #fit-figures {{ display: none; }}
 #views .told .katex-display {{ overflow-x: auto; overflow-y: hidden; }}
 #views .remark {{ font-size: 0.9rem; }}
+/* While a picture is on its way, the one that is shown can be explored; the inspector says in words how long it is. */
+#inspector .pending {{ opacity: 1 !important; }}
+#inspector [data-testid="status-tracker"] {{ visibility: hidden !important; }}
 footer {{ opacity: 0.6; }}
 """
 # Apart, since Gradio confines what is under @media to the page's contents.
