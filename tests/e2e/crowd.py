@@ -22,14 +22,13 @@ class Events:
 
     Attributes:
         upload: number of the event that takes a visitor's picture.
-        arrive, fill: numbers of those that a page asks for when it has opened.
         settings: network, size and framing that the page opens with.
+        opening: numbers of those that a page asks for when it has opened, in order, with what it sends along.
     """
 
     upload: int
-    arrive: int
-    fill: int
     settings: tuple[Any, ...]
+    opening: tuple[tuple[int, list[Any]], ...]
 
 
 def events_of(config: dict[str, Any]) -> Events:
@@ -43,8 +42,14 @@ def events_of(config: dict[str, Any]) -> Events:
     upload = number(by_element["upload"], "upload")
     arrive = next(d for d in config["dependencies"] if any(event == "load" for _, event in d["targets"]))
     fill = next(d for d in config["dependencies"] if d.get("trigger_after") == arrive["id"])
-    settings = tuple(components[i]["props"].get("value") for i in upload["inputs"][2:])
-    return Events(upload["id"], arrive["id"], fill["id"], settings)
+
+    def values(event: dict[str, Any]) -> list[Any]:
+        """What its inputs hold at first; of the visit, only the server knows."""
+        inputs = (components[i] for i in event["inputs"])
+        return [None if c["type"] == "state" else c["props"].get("value") for c in inputs]
+
+    opening = tuple((event["id"], values(event)) for event in (arrive, fill))
+    return Events(upload["id"], tuple(values(upload)[2:]), opening)
 
 
 @dataclass
@@ -95,10 +100,10 @@ class Visitor:
             writer.close()
         return elapsed
 
-    async def arrive(self, events: Events) -> Told:
+    async def arrive(self, events: Events) -> None:
         """What a page asks for once it is open: the words of its language, then the open view."""
-        await self.ask(events.arrive, [None, False])
-        return await self.ask(events.fill, [None])
+        for event, data in events.opening:
+            await self.ask(event, data)
 
     async def upload(self, picture: bytes, name: str = "photo.png") -> str:
         """Hand a picture over; returns where the server keeps it."""

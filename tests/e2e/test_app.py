@@ -207,7 +207,7 @@ def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Pr
 def test_the_switch_in_the_page_changes_every_language(visit: Visit) -> None:
     page = visit()
     page.locator("[data-part='language'], .lsx-tools button").filter(has_text="简体中文").click()
-    page.get_by_role("tab", name=entries("zh-CN")["view.kernels.title"]).wait_for()
+    page.get_by_role("tab", name=entries("zh-CN")["view.kernels.title"], exact=True).wait_for()
     for key in ("input.upload", "app.privacy"):
         page.get_by_text(entries("zh-CN")[key]).first.wait_for()
 
