@@ -30,7 +30,7 @@ def picture(seed: int) -> bytes:
 
 async def together(url: str, seeds: range, standing: threading.Event | None = None) -> list[Told]:
     """One visitor for each seed hands a picture over, in this order; all wait. ``standing`` is set when all do."""
-    async with httpx.AsyncClient(timeout=120) as client:
+    async with httpx.AsyncClient(timeout=600) as client:
         events = events_of((await client.get(f"{url}config")).json())
         visitors = [Visitor(url, client) for _ in seeds]
         for visitor, seed in zip(visitors, seeds, strict=True):

@@ -90,7 +90,7 @@ def open_page(browser: Any, demo: Demo, errors: list[str]) -> Iterator[Any]:
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("dialog", lambda dialog: errors.append(f"dialog: {dialog.message}"))
         page.goto(f"{demo.url}{query}")
-        page.wait_for_selector(READY, timeout=30_000)
+        page.wait_for_selector(READY, timeout=120_000)
         return page
 
     yield open_page
@@ -211,7 +211,7 @@ def test_no_other_host_is_asked(browser: Any, demo: Demo) -> None:
 def test_the_dot_travels_until_the_visitor_takes_over(open_page: Any) -> None:
     page = open_page()
     start = explorer(page, "pixel")
-    page.wait_for_function(f"window.lsnetExplorer.pixel.x !== {start['x']}", timeout=10_000)
+    page.wait_for_function(f"window.lsnetExplorer.pixel.x !== {start['x']}", timeout=60_000)
     hover(page, 256, 256)
     here = explorer(page, "pixel")
     page.wait_for_timeout(1800)

@@ -64,7 +64,7 @@ def test_a_visitors_picture_is_gone_when_they_are(browser: Any, brisk: tuple[str
     photo = tmp_path / f"{NAME}.png"
     Image.effect_noise((300, 200), 90).convert("RGB").save(photo)
     page = browser.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(240_000)
     page.goto(url)
     page.wait_for_selector('.lsx[data-ready="true"]')
     page.locator("#plot-kernels .js-plotly-plot").wait_for()
@@ -105,7 +105,7 @@ def test_a_bad_file_leaves_no_trace_of_its_name(browser: Any, brisk: tuple[str, 
     bad = tmp_path / f"{NAME}.png"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n" + b"nothing" * 99)
     page = browser.new_page()
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(240_000)
     page.goto(url)
     page.wait_for_selector('.lsx[data-ready="true"]')
     page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(bad))

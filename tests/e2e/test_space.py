@@ -142,7 +142,7 @@ def test_it_starts_clean_and_answers(space: Path, browser: Any, tmp_path: Path) 
     before, foreign = written(space), []
     with started(space, tmp_path) as url:
         page = browser.new_page()
-        page.set_default_timeout(180_000)
+        page.set_default_timeout(240_000)
         page.on("request", lambda r: foreign.append(r.url) if not r.url.startswith((url, "data:", "blob:")) else None)
         page.goto(url)
         page.wait_for_selector('.lsx[data-ready="true"]')

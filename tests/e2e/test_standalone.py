@@ -51,7 +51,7 @@ def open_file(browser: Any, tmp_path: Path) -> Iterator[Open]:
         context = browser.new_context(**{"locale": "en-US", "offline": True} | options)
         contexts.append(context)
         opened = context.new_page()
-        opened.set_default_timeout(90_000)
+        opened.set_default_timeout(240_000)
         opened.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         opened.on("pageerror", lambda error: wrong.append(str(error)))
         opened.on("request", lambda request: note_foreign(request.url))

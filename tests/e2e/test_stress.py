@@ -54,7 +54,7 @@ def test_without_a_server_the_picture_can_still_be_explored_and_the_page_comes_b
     port = free_port()
     command = ["app.py", "--port", str(port), "--model", MODEL, "--device", "cpu", "--threads", "1"]
     page = browser.new_page(viewport={"width": 1280, "height": 900}, locale=locale)
-    page.set_default_timeout(120_000)
+    page.set_default_timeout(240_000)
     with running(command, port, tmp_path / "first.log") as process:
         page.goto(f"http://127.0.0.1:{port}/?img=coffee&lang={language}")
         page.wait_for_function("window.lsnetExplorer?.example === 'coffee'")

@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 
 CAMERAS = 2  # that may stream at the same time
 CAMERA_SECONDS = 120  # that one may stream for
+FRAMES_KEPT = 12  # of a camera: a browser on a busy machine may still be reading an earlier one
 
 
 class Page:
@@ -262,9 +263,12 @@ class Page:
         if frame is None:
             return {self.visit: visit}
         key = self.explorer.analyse(frame, model, size, mode)
-        self.explorer.forget(visit.outdated)  # not the latest one: the browser may be reading it
-        pixel = visit.pixel if self.explorer.analysis(visit.key).example is None else None
-        following = moved(self.explorer, replace(visit, outdated=visit.key), key, pixel, visit.block)
+        before = self.explorer.find(visit.key)
+        pixel = None if before is not None and before.example else visit.pixel
+        outdated = (*visit.outdated, visit.key)
+        for old in outdated[:-FRAMES_KEPT]:
+            self.explorer.forget(old)
+        following = moved(self.explorer, replace(visit, outdated=outdated[-FRAMES_KEPT:]), key, pixel, visit.block)
         value = inspector_value(self.explorer.payload(key), key=key, live=True)
         return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
 
@@ -377,7 +381,7 @@ class Page:
     # The end of a visit.
 
     def _leave(self, visit: Visit) -> None:
-        for key in (visit.key, visit.outdated):
+        for key in (visit.key, *visit.outdated):
             self.explorer.forget(key)
 
 

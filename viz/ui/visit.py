@@ -19,7 +19,7 @@ class Visit:
         dark: whether the page is dark.
         view: name of the open tab.
         settings: what was set in each view, by its name and the setting's.
-        outdated: key of a camera's frame before the one that is shown; empty where there is none.
+        outdated: keys of a camera's frames before the one that is shown, the oldest first.
     """
 
     key: str
@@ -29,4 +29,4 @@ class Visit:
     dark: bool = False
     view: str = VIEWS[0].name
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    outdated: str = ""
+    outdated: tuple[str, ...] = ()

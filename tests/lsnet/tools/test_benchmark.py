@@ -46,7 +46,7 @@ def test_every_ska_shape_of_a_variant() -> None:
 def test_from_the_command_line(what: str, tmp_path: Path) -> None:
     path = tmp_path / "numbers.json"
     command = [sys.executable, "-m", "lsnet.tools.benchmark", what, "--batch", "1", "--seconds", "0", "--threads", "1"]
-    subprocess.run([*command, "--json", str(path)], check=True, capture_output=True, timeout=300)
+    subprocess.run([*command, "--json", str(path)], check=True, capture_output=True, timeout=600)
     timings = json.loads(path.read_text())["timings"]
     baseline = {"ska": "unfold", "model": "with unfold", "capture": "plain forward"}[what]
     assert {entry["baseline"] for entry in timings} == {baseline}

@@ -199,7 +199,7 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
         [*launcher, "lsnet.tools.robustness", *map(str, words)],
         check=True,
         capture_output=True,
-        timeout=300,
+        timeout=600,
         cwd=Path(__file__).parents[3],
         env=os.environ | {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "PASSIVE"},
     )
