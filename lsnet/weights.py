@@ -24,6 +24,7 @@ from lsnet.untrained import TRANSPLANTS, Variant
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
 DEFAULT_BUNDLED = "lsnet_t"
+ZOO_FAMILY = "lsnet_n"  # whose bundled weights differ in the mixer alone
 HUB_FILE = "pytorch_model.bin"
 
 IMAGENET_LABEL_SET = {"en": "ImageNet-1k", "zh": "ImageNet-1k"}
@@ -71,6 +72,11 @@ def bundled_names() -> list[str]:
     """Names of the weights in the repository, the default first."""
     names = sorted(path.stem for path in BUNDLED_DIR.glob("*.safetensors"))
     return sorted(names, key=lambda name: name != DEFAULT_BUNDLED)
+
+
+def zoo_name(mixer: str) -> str:
+    """What a mixer's weights in the zoo are called among the bundled ones: ``"lsnet_n"``, ``"lsnet_n_static"``."""
+    return ZOO_FAMILY if mixer == "ls" else f"{ZOO_FAMILY}_{mixer}"
 
 
 def load_model(source: str | Path) -> tuple[nn.Module, WeightsCard]:

@@ -21,9 +21,8 @@ from lsnet.config import MixerName
 from lsnet.registry import create_lsnet
 from lsnet.tools import bundle, train
 from lsnet.tools.timing import Timing, compare, machine
-from lsnet.weights import BUNDLED_DIR
+from lsnet.weights import BUNDLED_DIR, ZOO_FAMILY, zoo_name
 
-FAMILY = "lsnet_n"
 SEEDS: Mapping[MixerName, int] = {"ls": 3, "none": 2, "static": 3, "small": 2, "attention": 3}
 RECIPE = BUNDLED_DIR / "recipes" / "zoo.json"
 START, END = "<!-- zoo table: written by lsnet.tools.zoo -->", "<!-- end of zoo table -->"
@@ -35,12 +34,7 @@ def plan() -> list[tuple[MixerName, int]]:
 
 
 def run_folder(output: Path, mixer: str, seed: int) -> Path:
-    return output / f"{FAMILY}_{mixer}_seed{seed}"
-
-
-def bundled_name(mixer: str) -> str:
-    """What a mixer's weights are called among the bundled ones."""
-    return FAMILY if mixer == "ls" else f"{FAMILY}_{mixer}"
+    return output / f"{ZOO_FAMILY}_{mixer}_seed{seed}"
 
 
 def train_all(output: Path, recipe: Path, rest: Sequence[str], mixers: Sequence[str] = tuple(SEEDS)) -> None:
@@ -94,7 +88,7 @@ def collect(output: Path) -> list[dict[str, Any]]:
 def times(mixers: Sequence[str], size: int, seconds: float = 20.0) -> dict[str, Timing]:
     """How long each mixer's network takes for one picture of ``size`` pixels here, in its inference form, by mixer."""
     batch = torch.randn(1, 3, size, size)
-    networks = {mixer: create_lsnet(FAMILY, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
+    networks = {mixer: create_lsnet(ZOO_FAMILY, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
     with torch.inference_mode():
         calls = {mixer: partial(network, batch) for mixer, network in networks.items()}
         return {timing.name: timing for timing in compare(f"{size} px", calls, mixers[0], seconds)}
@@ -154,7 +148,7 @@ def tabulate(output: Path) -> None:
 def bundle_all(output: Path, rest: Sequence[str]) -> None:
     """Bundle seed 0 of every mixer: chosen before any was trained. ``rest`` names the pictures, as for training."""
     for mixer in SEEDS:
-        bundle.main([str(run_folder(output, mixer, 0)), "--name", bundled_name(mixer), *rest])
+        bundle.main([str(run_folder(output, mixer, 0)), "--name", zoo_name(mixer), *rest])
 
 
 def main(argv: Sequence[str] | None = None) -> None:

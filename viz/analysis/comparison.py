@@ -18,10 +18,11 @@ from lsnet.model import LSNet
 from lsnet.ops import ska
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.sites import mixer_at
+from lsnet.weights import ZOO_FAMILY
 from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
-from viz.analysis.siblings import FAMILY, gradient_times_input, measured, siblings
+from viz.analysis.siblings import gradient_times_input, measured, siblings
 from viz.capture import trace_image
 from viz.progress import Progress, silent
 from viz.results import Array, Place
@@ -227,7 +228,7 @@ def _block_like(model: LSNet, trace: ForwardTrace, block: str) -> str:
 def _attention_weights(trace: ForwardTrace) -> int:
     """Weights of the largest attention that a network of the family would have at this resolution: in stage 1."""
     tokens = max(block.grid[0] * block.grid[1] for block in trace.blocks.values())
-    return VARIANTS[FAMILY[-1]].num_heads[0] * tokens**2
+    return VARIANTS[ZOO_FAMILY[-1]].num_heads[0] * tokens**2
 
 
 def _before(names: Sequence[str], block: str) -> str:

@@ -16,12 +16,19 @@ from lsnet.config import STEM_STRIDE
 from lsnet.labels import imagenet_labels
 from lsnet.predictor import Predictor
 from lsnet.registry import create_lsnet
-from lsnet.weights import BUNDLED_DIR, IMAGENET_LABEL_SET, WeightsCard, bundled_names, weights_label
+from lsnet.weights import (
+    BUNDLED_DIR,
+    IMAGENET_LABEL_SET,
+    ZOO_FAMILY,
+    WeightsCard,
+    bundled_names,
+    weights_label,
+    zoo_name,
+)
 from viz.progress import Progress, silent
 from viz.results import Array
 from viz.results.comparison import Accuracy, ComparedMixer, Network
 
-FAMILY = "lsnet_n"
 SEED = 0  # of untrained weights
 ROUNDS = 5  # timed forward passes of each network
 
@@ -36,7 +43,7 @@ def siblings(
         load: gives bundled networks by source.
         like: another network.
     """
-    names = {mixer: FAMILY if mixer == "ls" else f"{FAMILY}_{mixer}" for mixer in mixers}
+    names = {mixer: zoo_name(mixer) for mixer in mixers}
     bundled = set(names.values()) <= set(bundled_names())
     found = {mixer: load(f"bundled/{name}") if bundled else untrained(mixer, like) for mixer, name in names.items()}
     return {mixer: one.framed(like.preprocess.size, like.preprocess.mode) for mixer, one in found.items()}
@@ -46,9 +53,9 @@ def untrained(mixer: ComparedMixer, like: Predictor) -> Predictor:
     """A network with random weights, always the same ones, on the device and with the preprocessing of ``like``."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(SEED)
-        model = create_lsnet(FAMILY, mixer=mixer)
+        model = create_lsnet(ZOO_FAMILY, mixer=mixer)
     card = WeightsCard(
-        FAMILY,
+        ZOO_FAMILY,
         options={"mixer": mixer},
         classes=imagenet_labels(),
         label_set=IMAGENET_LABEL_SET,
@@ -142,5 +149,5 @@ def _accuracy(name: str, runs: Sequence[Mapping[str, str]]) -> Accuracy:
     low, high = min(rates), max(rates)
     if len(runs) == 1:
         low, high = float(runs[0][f"{name} low"]), float(runs[0][f"{name} high"])
-    pictures = int(float(runs[0][f"{name} pictures"]))
-    return Accuracy(name, statistics.mean(rates), low, high, len(runs), pictures)
+    pictures, size = int(float(runs[0][f"{name} pictures"])), int(runs[0]["size"])
+    return Accuracy(name, statistics.mean(rates), low, high, len(runs), pictures, size)

@@ -22,6 +22,7 @@ class Accuracy:
         low, high: the lowest and highest seed; of a single one, its 95 % interval.
         seeds: how many.
         pictures: how many the set holds.
+        size: side of the pictures, in pixels, at which it was measured.
     """
 
     data: str
@@ -30,6 +31,7 @@ class Accuracy:
     high: float
     seeds: int
     pictures: int
+    size: int
 
 
 @dataclass(frozen=True)

@@ -14,11 +14,12 @@ from lsnet import InputError
 from viz.examples import examples
 from viz.texts import LANGUAGES, Texts, entries, texts_in
 from viz.ui import wording
+from viz.ui.inputs import Inputs
 from viz.ui.inspector import inspector_html, inspector_value, place_to_go
 from viz.ui.lesson_drawer import LessonDrawer
 from viz.ui.localize import Localizer
 from viz.ui.places import follow_link, moved, open_example
-from viz.ui.service import SIZES, Explorer
+from viz.ui.service import Explorer
 from viz.ui.tabs import ViewTabs
 from viz.ui.takehome import page_writer
 from viz.ui.variant import VariantBuilder
@@ -51,7 +52,8 @@ class Page:
             self.problem = gr.Markdown(visible=False, elem_id="problem")
             warning = wording.notice(self.explorer.analysis(self.opening.key), say)
             self.notice = gr.Markdown(warning, visible=bool(warning), elem_id="notice")  # honest before any event
-            self._build_inputs(say)
+            self.inputs = Inputs(self.localize, say, self.explorer.sources, self.explorer.opening_source)
+            self.variant = VariantBuilder(self.localize, say)
             self.inspector = inspector_html(
                 {language: entries(language) for language in LANGUAGES},
                 self._inspector_value(self.opening),
@@ -64,93 +66,10 @@ class Page:
             self._connect(blocks)
         return blocks
 
-    def _build_inputs(self, say: Texts) -> None:
-        with gr.Row(equal_height=True, elem_id="inputs"):
-            self.upload = self.localize(
-                gr.UploadButton(
-                    say("input.upload"),
-                    file_types=["image"],
-                    variant="primary",
-                    scale=1,
-                    min_width=200,
-                    elem_id="upload",
-                ),
-                label="input.upload",
-            )
-            self.examples = self.localize(
-                gr.Gallery(
-                    self._example_items(say),
-                    label=say("input.examples"),
-                    show_label=False,
-                    container=False,
-                    columns=len(examples()),
-                    rows=1,
-                    height=72,
-                    allow_preview=False,
-                    interactive=False,
-                    object_fit="cover",
-                    buttons=[],
-                    scale=3,
-                    min_width=320,
-                    elem_id="examples",
-                ),
-                label="input.examples",
-                value=self._example_items,
-            )
-            self.model = self.localize(
-                gr.Dropdown(
-                    wording.model_choices(self.explorer.sources, say),
-                    value=self.explorer.opening_source,
-                    label=say("input.model"),
-                    scale=2,
-                    min_width=280,
-                    elem_id="model",
-                ),
-                label="input.model",
-                choices=lambda say: wording.model_choices(self.explorer.sources, say),
-            )
-        with self.localize(gr.Accordion(say("input.more"), open=False, elem_id="more"), label="input.more"), gr.Row():
-            self.camera = self.localize(
-                gr.Image(
-                    type="filepath",
-                    sources=["clipboard", "webcam", "upload"],
-                    label=say("input.camera"),
-                    height=240,
-                    elem_id="camera",
-                ),
-                label="input.camera",
-            )
-            self.live = self.localize(
-                gr.Image(
-                    type="pil",
-                    sources=["webcam"],
-                    streaming=True,
-                    webcam_options=gr.WebcamOptions(mirror=False),  # what is shown is what was seen
-                    label=say("input.live"),
-                    height=240,
-                    elem_id="live",
-                ),
-                label="input.live",
-            )
-            with gr.Column():
-                self.size = self.localize(
-                    gr.Radio(list(SIZES), value=SIZES[0], label=say("input.size"), elem_id="size"), label="input.size"
-                )
-                self.mode = self.localize(
-                    gr.Radio(wording.mode_choices(say), value="crop", label=say("input.mode"), elem_id="mode"),
-                    label="input.mode",
-                    choices=wording.mode_choices,
-                )
-                self.status = gr.Markdown(elem_id="status")
-        self.variant = VariantBuilder(self.localize, say)
-
-    def _example_items(self, say: Texts) -> list[tuple[str, str]]:
-        return [(str(example.path), f"{say.of(example.title)} · {example.author}") for example in examples()]
-
     # What answers what.
 
     def _connect(self, blocks: gr.Blocks) -> None:
-        settings, outputs = self._settings, self._outputs
+        inputs, settings, outputs = self.inputs, self.inputs.settings, self._outputs
         serial: dict[str, Any] = {
             "concurrency_id": "model",
             "concurrency_limit": 1,  # first come, first served
@@ -162,25 +81,25 @@ class Page:
         }
         changes = [
             trigger(self._guarded(self._bring), [self.visit, picture, *settings], outputs, **serial)
-            for trigger, picture in ((self.upload.upload, self.upload), (self.camera.input, self.camera))
+            for trigger, picture in ((inputs.upload.upload, inputs.upload), (inputs.camera.input, inputs.camera))
         ]
         changes.append(
-            self.examples.select(self._guarded(self._choose_example), [self.visit, *settings], outputs, **serial)
+            inputs.examples.select(self._guarded(self._choose_example), [self.visit, *settings], outputs, **serial)
         )
-        for setting in (self.model, self.size, self.mode):
+        for setting in (inputs.model, inputs.size, inputs.mode):
             changed = setting.input(self._guarded(self._change_setting), [self.visit, *settings], outputs, **serial)
             changes.append(changed)
         opened = self.variant.button.click(
             self._guarded(self._open_variant),
-            [self.visit, self.size, self.mode, *self.variant.controls],
+            [self.visit, inputs.size, inputs.mode, *self.variant.controls],
             outputs,
             **serial,
         )
         changes.append(opened)
         # A stream holds its place in the queue for as long as it runs, so it must not be the models' only one.
-        self.live.stream(
+        inputs.live.stream(
             self._guarded(self._follow_camera),
-            [self.visit, self.live, *settings],
+            [self.visit, inputs.live, *settings],
             [self.visit, self.problem, *settings, self.inspector],
             stream_every=0.1,
             time_limit=CAMERA_SECONDS,
@@ -207,19 +126,15 @@ class Page:
         self.tabs.follow(self.visit, [*changes, arrival])
 
     @property
-    def _settings(self) -> list[Block]:
-        return [self.model, self.size, self.mode]
-
-    @property
     def _outputs(self) -> list[Block]:
         """What another analysis changes."""
-        told = [self.problem, self.notice, self.status]
-        return [self.visit, *told, *self._settings, self.inspector]
+        told = [self.problem, self.notice, self.inputs.status]
+        return [self.visit, *told, *self.inputs.settings, self.inspector]
 
     @property
     def _worded_outputs(self) -> list[Block]:
         """What another language changes; the settings are among those with words."""
-        return [self.visit, self.problem, self.notice, self.status, *self.localize.components]
+        return [self.visit, self.problem, self.notice, self.inputs.status, *self.localize.components]
 
     def _guarded(self, handler: Callable[..., dict[Block, Any]]) -> Callable[..., dict[Block, Any]]:
         """On an error, leave everything as it is and say in the visitor's language what went wrong."""
@@ -241,9 +156,9 @@ class Page:
         shown = self.explorer.find(visit.key)
         if shown is None:
             return {}
-        values = {self.size: shown.asked, self.mode: shown.mode}
+        values = {self.inputs.size: shown.asked, self.inputs.mode: shown.mode}
         updates = {setting: gr.update(value=value) for setting, value in values.items()}
-        return updates | {self.model: self._menu(shown.source, texts_in(visit.language))}
+        return updates | {self.inputs.model: self._menu(shown.source, texts_in(visit.language))}
 
     def _menu(self, source: str, say: Texts) -> Any:
         """The menu of networks with this one chosen, which a visitor may have built."""
@@ -352,7 +267,7 @@ class Page:
             self.visit: visit,
             self.problem: gr.update(visible=False),
             self.notice: self._notice(visit, say),
-            self.status: wording.status(self.explorer.analysis(visit.key), say),
+            self.inputs.status: wording.status(self.explorer.analysis(visit.key), say),
         }
 
     def _worded(self, visit: Visit) -> dict[Block, Any]:
@@ -361,9 +276,9 @@ class Page:
         return {
             self.visit: visit,
             self.notice: self._notice(visit, say),
-            self.status: wording.status(self.explorer.analysis(visit.key), say),
+            self.inputs.status: wording.status(self.explorer.analysis(visit.key), say),
             **dict(zip(self.localize.components, self.localize.updates(say), strict=True)),
-            self.model: gr.update(
+            self.inputs.model: gr.update(
                 label=say("input.model"), **self._menu(self.explorer.analysis(visit.key).source, say)
             ),
         }

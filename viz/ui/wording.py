@@ -1,5 +1,7 @@
 """Sentences that the page composes from what was computed."""
 
+from collections.abc import Sequence
+
 import torch
 
 from lsnet.errors import InputError
@@ -9,7 +11,7 @@ from viz.ui.service import Analysis
 from viz.ui.variant import variant_name
 
 
-def model_choices(sources: list[str], say: Texts) -> list[tuple[str, str]]:
+def model_choices(sources: Sequence[str], say: Texts) -> list[tuple[str, str]]:
     """(name, source) of every network that is offered."""
     return [(model_name(source, say), source) for source in sources]
 

@@ -97,7 +97,7 @@ def _network_table(result: Comparison, say: Texts) -> str:
 def _accuracy(one: Accuracy, say: Texts) -> str:
     key = "comparison.accuracy.one" if one.seeds == 1 else "comparison.accuracy.seeds"
     values = {"mean": f"{one.mean:.1%}", "low": f"{one.low:.1%}", "high": f"{one.high:.1%}"}
-    return say(key, data=one.data, seeds=one.seeds, pictures=one.pictures, **values)
+    return say(key, data=one.data, size=one.size, seeds=one.seeds, pictures=one.pictures, **values)
 
 
 def _markdown(heads: list[str], rows: list[list[str]]) -> str:
