@@ -1,8 +1,10 @@
 import { readAddress } from "./address.js";
 import { makeAddressBar } from "./address_bar.js";
 import { makeAnnouncer } from "./announcer.js";
+import { copyText } from "./clipboard.js";
 import { COLOURINGS } from "./colourings.js";
 import { makeCompareView } from "./compare_view.js";
+import { listenToControls } from "./controls.js";
 import { any } from "./drawing.js";
 import { makeEquationView } from "./equation_view.js";
 import { makeFactsView } from "./facts_view.js";
@@ -11,12 +13,14 @@ import { clampToCrop, pixelToToken } from "./geometry.js";
 import { translateGradio } from "./gradio_words.js";
 import { makeKernelWall } from "./kernel_wall.js";
 import { listenToKeys } from "./keyboard.js";
+import { followTheme } from "./page_theme.js";
 import { readPayload } from "./payload_reader.js";
 import { makePictureView } from "./picture_view.js";
+import { listenToPointer } from "./pointer.js";
 import { publishState } from "./published_state.js";
 import { makeRibbon } from "./ribbon.js";
 import { makeScales } from "./scales.js";
-import { makeState } from "./state.js";
+import { firstState, makeState } from "./state.js";
 import { listenToTakehome } from "./takehome.js";
 import { chooseLanguage, LANGUAGE_NAMES, makeTexts } from "./texts.js";
 import { makeThreeWays } from "./three_ways.js";
@@ -29,7 +33,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
   const root = element.querySelector(".lsx");
   const app = { root, theme: props.theme, scales: makeScales(props.theme), texts: makeTexts(props.strings) };
   app.part = (name) => root.querySelector(`[data-part="${name}"]`);
-  app.state = makeState(firstState(), draw);
+  app.state = makeState(firstState(props.theme.colouringOpacity), draw);
   const { state, texts } = app;
   let views = [];
   let stopTravelling = null;
@@ -52,8 +56,10 @@ export function startInspector({ element, props, watch, trigger, server }) {
   app.point = point;
   app.goTo = goTo;
   app.pin = pin;
-  app.copy = copy;
+  app.copy = (text, button) => copyText(app, text, button);
   app.present = present;
+  app.setLanguage = setLanguage;
+  app.tellLanguage = (lang) => trigger?.("select", { lang });
   app.takeOver = takeOver;
   // A page to take home is written by the server, which has everything; there is none behind such a page itself.
   app.writePage = server?.standalone ? (place) => server.standalone({ key: props.value.key, ...place }) : null;
@@ -74,10 +80,10 @@ export function startInspector({ element, props, watch, trigger, server }) {
   ];
   app.showLegend = facts.showLegend;
 
-  listenToPointer();
+  listenToPointer(app);
   listenToKeys(app);
-  listenToControls();
-  followTheme();
+  listenToControls(app, addressBar);
+  followTheme(app);
   translateGradio(app);
   setLanguage(chooseLanguage(arrival.lang, navigator.language));
   new ResizeObserver(() => state.set({ size: root.clientWidth })).observe(root);
@@ -228,55 +234,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
     else state.set({ pins: [...state.pins.slice(0, 1), { ...pixel }] });
   }
 
-  // How it is reached
-
-  function listenToPointer() {
-    const canvas = app.part("picture-upper");
-    let pressed = null;
-    const follow = (event) => {
-      if (!state.trace) return;
-      takeOver();
-      point(app.pictureView.pixelOf(event), "pointer");
-    };
-    canvas.addEventListener("pointermove", follow);
-    canvas.addEventListener("pointerdown", (event) => {
-      pressed = { x: event.clientX, y: event.clientY };
-      follow(event);
-    });
-    canvas.addEventListener("pointerup", (event) => {
-      const still = pressed && Math.hypot(event.clientX - pressed.x, event.clientY - pressed.y) < 5;
-      pressed = null;
-      if (still && state.trace) pin(app.pictureView.pixelOf(event));
-    });
-    for (const kind of ["pointerdown", "keydown"]) root.addEventListener(kind, takeOver);
-  }
-
-  function listenToControls() {
-    const on = (name, kind, action) => app.part(name).addEventListener(kind, action);
-    for (const colouring of COLOURINGS) {
-      const option = new Option("", colouring);
-      option.dataset.text = `colouring.${colouring}`;
-      app.part("colouring").append(option);
-    }
-    on("colouring", "change", (event) => state.set({ colouring: event.target.value }));
-    on("scope", "change", (event) => state.set({ scope: event.target.value }));
-    on("opacity", "input", (event) => state.set({ opacity: Number(event.target.value) / 100 }));
-    app.part("opacity").value = String(100 * state.opacity);
-    on("grid", "change", (event) => state.set({ grid: event.target.checked }));
-    on("language", "click", () => {
-      setLanguage(texts.lang === "en" ? "zh-CN" : "en");
-      trigger?.("select", { lang: texts.lang });
-    });
-    on("copy-link", "click", () => {
-      addressBar.write();
-      copy(location.href, app.part("copy-link"));
-    });
-    on("present", "click", () => present(!state.present));
-    on("takehome", "toggle", () => state.touch("group"));
-    document.addEventListener("fullscreenchange", () => {
-      if (!document.fullscreenElement && state.present) present(false);
-    });
-  }
+  // How it speaks, and how large
 
   function setLanguage(lang) {
     texts.lang = lang;
@@ -301,70 +259,9 @@ export function startInspector({ element, props, watch, trigger, server }) {
     window.dispatchEvent(new CustomEvent("lsnet-present", { detail: on }));
   }
 
-  function followTheme() {
-    const read = () => {
-      const dark = [document.documentElement, document.body].some((node) => node.classList.contains("dark"));
-      const name = dark ? "dark" : "light";
-      root.dataset.theme = name;
-      for (const [key, value] of Object.entries(app.theme[name])) root.style.setProperty(`--lsx-${key}`, value);
-      for (const key of ["perception", "aggregation", "chalk", "font"]) {
-        root.style.setProperty(`--lsx-${key}`, app.theme[key]);
-      }
-      state.set({ theme: name });
-    };
-    read();
-    const observer = new MutationObserver(read);
-    const watched = { attributes: true, attributeFilter: ["class"] };
-    for (const node of [document.documentElement, document.body]) observer.observe(node, watched);
-  }
-
-  async function copy(text, button) {
-    let done = true;
-    try {
-      await navigator.clipboard.writeText(text);
-    } catch {
-      const area = document.createElement("textarea");
-      area.value = text;
-      root.append(area);
-      area.select();
-      done = document.execCommand("copy");
-      area.remove();
-    }
-    const label = button.querySelector("[data-text]") ?? button;
-    label.textContent = texts.say(done ? "copied" : "copy.failed");
-    setTimeout(() => (label.textContent = texts.say(label.dataset.text)), 1600);
-  }
-
   function message(key) {
     const node = app.part("message");
     node.hidden = !key;
     node.textContent = key ? texts.say(key) : "";
-  }
-
-  function firstState() {
-    return {
-      trace: null,
-      bitmap: null,
-      block: null,
-      pixel: { x: 0, y: 0 },
-      token: { row: 0, col: 0 },
-      group: 0,
-      slot: 0,
-      head: null,
-      live: null, // frames a second while a camera is followed
-      pins: [],
-      order: "index",
-      colouring: "none",
-      scope: "all",
-      opacity: props.theme.colouringOpacity,
-      grid: false,
-      lang: "en",
-      theme: "light",
-      size: 0,
-      present: false,
-      taken: false,
-      drawMs: 0,
-      pointedBy: "pointer", // or "keyboard", or "dot"
-    };
   }
 }

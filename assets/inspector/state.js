@@ -33,3 +33,31 @@ export function makeState(values, draw) {
   };
   return state;
 }
+
+/** What an inspector begins with, before it has a picture. */
+export function firstState(opacity) {
+  return {
+    trace: null,
+    bitmap: null,
+    block: null,
+    pixel: { x: 0, y: 0 },
+    token: { row: 0, col: 0 },
+    group: 0,
+    slot: 0,
+    head: null,
+    live: null, // frames a second while a camera is followed
+    pins: [],
+    order: "index",
+    colouring: "none",
+    scope: "all",
+    opacity, // of a colouring, 0…1
+    grid: false,
+    lang: "en",
+    theme: "light",
+    size: 0,
+    present: false,
+    taken: false,
+    drawMs: 0,
+    pointedBy: "pointer", // or "keyboard", or "dot"
+  };
+}

@@ -1,8 +1,8 @@
 """``python -m lsnet.tools.zoo``: train one network with each mixer and several seeds, all alike, and tabulate them.
 
 ``train`` does the runs that are not finished yet, one after the other, each resumable; ``table`` collects finished runs
-into ``zoo.csv`` and into the table of ``README.md``, both in ``assets/weights``; ``bundle`` puts weights of every mixer
-there.
+into ``assets/weights/zoo.csv`` and into the tables of the README there and of the project's; ``bundle`` puts weights of
+every mixer among the bundled ones.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from lsnet.weights import BUNDLED_DIR, ZOO_FAMILY, zoo_name
 
 SEEDS: Mapping[MixerName, int] = {"ls": 3, "none": 2, "static": 3, "small": 2, "attention": 3}
 RECIPE = BUNDLED_DIR / "recipes" / "zoo.json"
+READMES = (BUNDLED_DIR / "README.md", BUNDLED_DIR.parents[1] / "README.md")
 START, END = "<!-- zoo table: written by lsnet.tools.zoo -->", "<!-- end of zoo table -->"
 
 
@@ -123,17 +124,22 @@ def mean_and_spread(values: Sequence[float]) -> str:
     return f"{statistics.mean(values):.1f} % ({min(values):.1f} to {max(values):.1f})"
 
 
-def write_table(rows: Sequence[Mapping[str, Any]], timings: Mapping[str, Timing], folder: Path = BUNDLED_DIR) -> None:
-    """Write ``zoo.csv`` and replace the table in ``README.md``."""
-    with (folder / "zoo.csv").open("w", newline="", encoding="utf-8") as file:
+def write_table(
+    rows: Sequence[Mapping[str, Any]],
+    timings: Mapping[str, Timing],
+    table: Path = BUNDLED_DIR / "zoo.csv",
+    readmes: Sequence[Path] = READMES,
+) -> None:
+    """Write the CSV and replace the tables in the READMEs."""
+    with table.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*rows[0], "milliseconds"])
         writer.writeheader()
         writer.writerows({**row, "milliseconds": round(timings[row["mixer"]].median_ms, 2)} for row in rows)
-    readme = folder / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
-    readme.write_text(f"{before}{START}\n{summary(rows, timings)}\n{END}{after}", encoding="utf-8")
+    told = summary(rows, timings)
+    for readme in readmes:
+        before, _, rest = readme.read_text(encoding="utf-8").partition(START)
+        _, _, after = rest.partition(END)
+        readme.write_text(f"{before}{START}\n{told}\n{END}{after}", encoding="utf-8")
 
 
 def tabulate(output: Path) -> None:

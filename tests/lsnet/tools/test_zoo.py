@@ -37,10 +37,11 @@ def test_the_table_is_made_of_finished_runs(tmp_path: Path) -> None:
     log_run(tmp_path, "none", 0, 0.25)
     log_run(tmp_path, "static", 0, 0.9, epochs=1)
     assert not finished(run_folder(tmp_path, "static", 0))
-    (tmp_path / "README.md").write_text(f"before\n{START}\nold\n{END}\nafter\n")
+    readme, table = tmp_path / "README.md", tmp_path / "zoo.csv"
+    readme.write_text(f"before\n{START}\nold\n{END}\nafter\n")
     took = {mixer: Timing("64 px", mixer, ms, ms, ms, 8 / ms, "ls") for mixer, ms in {"ls": 8.0, "none": 4.0}.items()}
-    write_table(collect(tmp_path), took, tmp_path)
-    text = (tmp_path / "README.md").read_text()
+    write_table(collect(tmp_path), took, table, [readme])
+    text = readme.read_text()
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
     assert "old" not in text
@@ -49,7 +50,7 @@ def test_the_table_is_made_of_finished_runs(tmp_path: Path) -> None:
     assert "| 8.0 ms (1.00 ×) |" in text
     assert "| 4.0 ms (0.50 ×) |" in text
     assert "static" not in text
-    with (tmp_path / "zoo.csv").open() as file:
+    with table.open() as file:
         assert [(row["mixer"], row["seed"], row["tints accuracy"]) for row in csv.DictReader(file)] == [
             ("ls", "0", "0.5"),
             ("none", "0", "0.25"),
