@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 
 CAMERAS = 2  # that may stream at the same time
 CAMERA_SECONDS = 120  # that one may stream for
-FRAMES_KEPT = 12  # of a camera: a browser on a busy machine may still be reading an earlier one
+
+# Analyses before the one that is shown: a browser on a busy machine may still be reading them.
+OUTDATED_KEPT = 2
+FRAMES_KEPT = 12  # of a camera
 
 
 class Page:
@@ -180,10 +183,7 @@ class Page:
         key = self.explorer.analyse(frame, model, size, mode)
         before = self.explorer.find(visit.key)
         pixel = None if before is not None and before.example else visit.pixel
-        outdated = (*visit.outdated, visit.key)
-        for old in outdated[:-FRAMES_KEPT]:
-            self.explorer.forget(old)
-        following = moved(self.explorer, replace(visit, outdated=outdated[-FRAMES_KEPT:]), key, pixel, visit.block)
+        following = moved(self.explorer, self._outdated(visit, FRAMES_KEPT), key, pixel, visit.block)
         value = inspector_value(self.explorer.payload(key), key=key, live=True)
         return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
 
@@ -242,7 +242,7 @@ class Page:
         asked = self.lessons.asked(event._data)
         opened = self.tabs.linked(self.tabs.reset(follow_link(self.explorer, visit, asked)), asked)
         if opened.key != visit.key:
-            self.explorer.forget(visit.key)
+            opened = replace(opened, outdated=self._outdated(visit).outdated)
         return {
             **self._told(opened),
             **self._settings_of(opened),
@@ -256,7 +256,7 @@ class Page:
     def _show(self, visit: Visit, key: str, pixel: tuple[int, int] | None = None) -> dict[Block, Any]:
         """Show another analysis, at ``pixel`` or at the first place worth a look, in the same block if it has that."""
         if visit.key != key:
-            self.explorer.forget(visit.key)
+            visit = self._outdated(visit)
         visit = moved(self.explorer, visit, key, pixel, visit.block)
         return {**self._told(visit), self.inspector: self._inspector_value(visit)}
 
@@ -293,7 +293,14 @@ class Page:
         place = {} if colouring is None else {"go": place_to_go(visit.block, visit.pixel, colouring)}
         return inspector_value(self.explorer.payload(visit.key), key=visit.key, **place)
 
-    # The end of a visit.
+    # The end of an analysis, and of a visit.
+
+    def _outdated(self, visit: Visit, kept: int = OUTDATED_KEPT) -> Visit:
+        """The visit with its analysis behind it; earlier ones than the last few are forgotten."""
+        outdated = (*visit.outdated, visit.key)
+        for key in outdated[:-kept]:
+            self.explorer.forget(key)
+        return replace(visit, outdated=outdated[-kept:])
 
     def _leave(self, visit: Visit) -> None:
         for key in (visit.key, *visit.outdated):

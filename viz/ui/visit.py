@@ -19,7 +19,7 @@ class Visit:
         dark: whether the page is dark.
         view: name of the open tab.
         settings: what was set in each view, by its name and the setting's.
-        outdated: keys of a camera's frames before the one that is shown, the oldest first.
+        outdated: keys of the analyses before the one that is shown, the oldest first.
     """
 
     key: str
