@@ -3,16 +3,23 @@
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class Kept(Generic[T]):
-    """A bounded dictionary that forgets what was not used for longest. Safe to share between threads."""
+    """A bounded dictionary that forgets what was not used for longest. Safe to share between threads.
 
-    def __init__(self, limit: int) -> None:
+    Args:
+        limit: how much is kept; the value put last always is.
+        weigh: how much a value is.
+    """
+
+    def __init__(self, limit: int, weigh: Callable[[T], int] = lambda _: 1) -> None:
         self._limit = limit
+        self._weigh = weigh
         self._values: OrderedDict[str, T] = OrderedDict()
         self._used: dict[str, float] = {}  # when, in seconds of time.monotonic()
         self._lock = threading.Lock()
@@ -30,10 +37,14 @@ class Kept(Generic[T]):
             self._values[key] = value
             self._values.move_to_end(key)
             self._used[key] = time.monotonic()
-            excess = [key for key, _ in zip(self._values, range(len(self._values) - self._limit), strict=False)]
-            for old in excess:
-                del self._values[old], self._used[old]
-            return excess
+            excess = sum(map(self._weigh, self._values.values())) - self._limit
+            gone = []
+            while excess > 0 and len(self._values) > 1:
+                old, dropped = self._values.popitem(last=False)
+                del self._used[old]
+                excess -= self._weigh(dropped)
+                gone.append(old)
+            return gone
 
     def drop(self, key: str) -> None:
         with self._lock:

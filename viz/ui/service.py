@@ -41,7 +41,7 @@ Picture = str | os.PathLike[str] | Image.Image
 SIZES = (224, 320, 448)  # what the page offers
 MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 
-KEPT_ANALYSES = 48
+KEPT_BYTES = 2**29  # of all analyses, as their payloads are; in memory they take several times as much
 KEPT_PREDICTORS = 8
 KEPT_RESULTS = 64
 KEPT_HOMES = 512  # results whose files to take home lie ready
@@ -60,6 +60,7 @@ class Analysis:
         source: which weights, as :func:`lsnet.load_predictor` takes them.
         size, mode: how the picture was framed.
         asked: the size that was asked for; larger where its payload would have been too large for the browser.
+        payload_bytes: how large its payload is.
         trained: whether the weights are trained.
         picture: the picture, or a private copy of its file, to look at it again.
         example: the bundled photo that it is, or None for a visitor's own.
@@ -73,6 +74,7 @@ class Analysis:
     picture: Picture
     example: Example | None
     asked: int
+    payload_bytes: int
 
     @property
     def name(self) -> str:
@@ -101,7 +103,7 @@ class Explorer:
         self._file = config.weights
         self.on_space = config.on_space
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
-        self._analyses: Kept[Analysis] = Kept(KEPT_ANALYSES)
+        self._analyses: Kept[Analysis] = Kept(KEPT_BYTES, lambda analysis: analysis.payload_bytes)
         self._results: Kept[Result] = Kept(KEPT_RESULTS)
         self._pictures: Kept[Image.Image] = Kept(KEPT_PICTURES)
         self._examples: dict[tuple[str, str, int, str], str] = {}
@@ -180,19 +182,20 @@ class Explorer:
         loaded = load_picture(picture)
         about = example.about if example else {}  # of a visitor's own picture: nothing
         key = secrets.token_urlsafe(16)
-        self.folder(key).mkdir()
         fitting = size
         while True:
             with self.networks:
                 trace = self._trace(source, loaded, fitting, frame)
+            self.folder(key).mkdir(exist_ok=True)
             file = write_payload(self.payload(key), trace, loaded, model=source, source=_loadable(source), **about)
-            excess = file.stat().st_size / MAX_BYTES
+            written = file.stat().st_size
+            excess = written / MAX_BYTES
             if excess <= 1 or exact or fitting <= SIZES[0]:
                 break
             fitting = max(SIZES[0], int(fitting / math.sqrt(excess)) // 32 * 32)
         if not example and not isinstance(picture, Image.Image):
             picture = Path(shutil.copyfile(picture, self._copy(key)))  # the upload is swept away sooner
-        kept = Analysis(trace, source, fitting, frame, predictor.card.trained, picture, example, size)
+        kept = Analysis(trace, source, fitting, frame, predictor.card.trained, picture, example, size, written)
         for forgotten in self._analyses.put(key, kept):
             self._forget(forgotten)
         return key

@@ -40,6 +40,14 @@ def test_kept_forgets_what_was_not_used_for_longest() -> None:
     assert kept.get("a") is None
 
 
+def test_kept_has_room_for_many_light_values_or_few_heavy_ones() -> None:
+    kept: Kept[int] = Kept(10, weigh=lambda value: value)
+    assert kept.put("a", 4) == kept.put("b", 3) == kept.put("c", 3) == []
+    assert kept.put("d", 6) == ["a", "b"]  # 4 + 3 + 3 + 6 is 6 too much
+    assert kept.put("e", 50) == ["c", "d"]
+    assert kept.get("e") == 50  # alone too heavy, but it was asked for last
+
+
 def test_an_analysis_is_kept_with_its_files_until_forgotten(explorer: Explorer) -> None:
     key = explorer.analyse(PHOTO.path, MODEL, 96, "crop", PHOTO)
     assert explorer.payload(key).is_file()
