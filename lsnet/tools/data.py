@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import tarfile
+import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -42,22 +43,25 @@ class Source:
         path: the folder or the tar.
         held_out: the share of each class kept for testing where the tree has no splits of its own.
         exclude: folders that are no classes.
+        folders: the only ones at the top of the tree that belong to the set; empty for all.
+        called: what the set is called in tables; by default, the file's or folder's name without its ending.
     """
 
     path: Path
     held_out: float = 0.2
     exclude: tuple[str, ...] = NOT_CLASSES
+    folders: tuple[str, ...] = ()
+    called: str = ""
 
     def __post_init__(self) -> None:
         if not 0 <= self.held_out <= 1:
-            raise ValueError(f"expected held_out in [0, 1], got {self.held_out}")
+            raise InputError("data.held_out", f"expected held_out in [0, 1], got {self.held_out}")
         if not self.path.exists():
             raise InputError("data.not_found", f"there are no pictures at {self.path}", path=self.path.name)
 
     @property
     def name(self) -> str:
-        """What the set is called in tables: the file's or folder's name without its ending."""
-        return self.path.stem
+        return self.called or self.path.stem
 
     def members(self) -> dict[Split, dict[str, str]]:
         """Of each split, the class of every picture by its path in the tree, in order of path."""
@@ -107,7 +111,8 @@ class Source:
                 ) from error
         for path in paths:
             parts = PurePosixPath(path)
-            if len(parts.parts) >= 2 and parts.suffix.lower() in PICTURE_SUFFIXES:
+            ours = not self.folders or parts.parts[0] in self.folders
+            if ours and len(parts.parts) >= 2 and parts.suffix.lower() in PICTURE_SUFFIXES:
                 yield path
 
 
@@ -161,13 +166,13 @@ def torchvision_source(name: TorchvisionName, root: Path, held_out: float = 0.2)
     if name == "imagenette":
         tree = root / "imagenette2-160"
         datasets.Imagenette(str(root), "train", "160px", download=not tree.exists())
-        return Source(tree)
+        return Source(tree, called=name)
     if name == "caltech101":
         datasets.Caltech101(root, download=True)
-        return Source(root / "caltech101" / "101_ObjectCategories", held_out)
+        return Source(root / "caltech101" / "101_ObjectCategories", held_out, called=name)
     for split in ("val", "train"):
         datasets.ImageNet(root, split)  # unpacks the archives
-    return Source(root)
+    return Source(root, folders=("train", "val"), called=name)  # other sets may lie beside them
 
 
 def joint_classes(sources: Sequence[Source]) -> tuple[str, ...]:
@@ -209,13 +214,13 @@ def _decoded(
     members = source.members()[split]
     digest = hashlib.sha256(json.dumps([str(source.path.resolve()), transform_key, *members]).encode()).hexdigest()
     stem = cache / f"{source.name}-{split}-{side}-{digest[:12]}"
-    index = stem.with_suffix(".json")
+    index = _named(stem, ".json")
     if not index.exists():
         cache.mkdir(parents=True, exist_ok=True)
         _fill(source, list(members), transform, side, stem)
     entries = json.loads(index.read_text())
     kept: dict[str, float] = entries["aspects"]
-    pixels = np.load(stem.with_suffix(".npy"), mmap_mode="r")[: len(kept)]
+    pixels = np.load(_named(stem, ".npy"), mmap_mode="r")[: len(kept)]
     number = {category: i for i, category in enumerate(classes)}
     return Pictures(
         source.name,
@@ -231,7 +236,7 @@ def _decoded(
 def _fill(
     source: Source, members: list[str], transform: Callable[[Image.Image], Image.Image], side: int, stem: Path
 ) -> None:
-    part = stem.with_suffix(".part.npy")
+    part = _named(stem, f".{uuid.uuid4().hex}.part.npy")  # another process may be filling the same cache
     pixels = np.lib.format.open_memmap(part, "w+", np.uint8, (len(members), side, side, 3))
     aspects: dict[str, float] = {}
     broken = []
@@ -247,9 +252,21 @@ def _fill(
         pixels[len(aspects)] = np.asarray(transform(picture))
         aspects[member] = picture.width / picture.height
     pixels.flush()
-    part.replace(stem.with_suffix(".npy"))
-    # Written last: the index says that the pixels are complete.
-    stem.with_suffix(".json").write_text(json.dumps({"aspects": aspects, "broken": broken}))
+    part.replace(_named(stem, ".npy"))
+    # Last: the index says that the pixels are complete.
+    write_in_one_step(_named(stem, ".json"), json.dumps({"aspects": aspects, "broken": broken}))
+
+
+def write_in_one_step(path: Path, text: str) -> None:
+    """Write a file that is never seen half-written: an interruption leaves the old one or the new one."""
+    part = _named(path, f".{uuid.uuid4().hex}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+
+
+def _named(stem: Path, ending: str) -> Path:
+    """The stem with an ending, dots in the stem kept."""
+    return stem.with_name(stem.name + ending)
 
 
 def _name_hash(member: str) -> str:

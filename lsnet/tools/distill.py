@@ -20,9 +20,12 @@ from tqdm import tqdm
 
 from lsnet.errors import InputError
 from lsnet.tools import crops
-from lsnet.tools.data import Pictures, Source, joint_classes, training_pictures
+from lsnet.tools.command_line import run
+from lsnet.tools.data import Pictures, joint_classes, training_pictures
+from lsnet.tools.sets import add_set_arguments, sources_of
 
 EFFICIENTNET_LITE0 = "efficientnet-lite0-package"
+TEACHER_KEY = "__teacher__"  # in a table's metadata, beside the names of its sets
 
 
 class Teacher(nn.Module):
@@ -92,9 +95,9 @@ def teacher_logits(teacher: Teacher, pictures: Pictures, views: int = 1, batch_s
     return torch.cat(batches)
 
 
-def save_table(path: Path, tables: dict[str, dict[str, Tensor]]) -> None:
-    """Write teacher logits by set name and path in its tree, as float16."""
-    names = {name: "\n".join(table) for name, table in tables.items()}
+def save_table(path: Path, tables: dict[str, dict[str, Tensor]], teacher: str) -> None:
+    """Write teacher logits by set name and path in its tree, as float16, and whose they are."""
+    names = {name: "\n".join(table) for name, table in tables.items()} | {TEACHER_KEY: teacher}
     logits = {name: torch.stack(list(table.values())).half() for name, table in tables.items()}
     safetensors.torch.save_file(logits, path, metadata=names)
 
@@ -131,6 +134,14 @@ def load_table(path: Path, pictures: Sequence[Pictures]) -> Tensor:
                 )
             rows.append(file.get_tensor(part.name)[[index[member] for member in part.members]])
     return torch.cat(rows).float()
+
+
+def teacher_of(path: Path) -> str:
+    """Whose logits a table holds; empty where it does not say."""
+    if path.suffix == ".npy":
+        return ""
+    with safetensors.safe_open(path, framework="pt") as file:
+        return (file.metadata() or {}).get(TEACHER_KEY, "")
 
 
 class WithSecondTask(nn.Module):
@@ -183,24 +194,25 @@ def hard_loss(label_loss: Tensor, distilled: Tensor, teacher: Tensor) -> Tensor:
 def main(argv: Sequence[str] | None = None) -> None:
     """Save a table of teacher logits for the training pictures."""
     parser = argparse.ArgumentParser("python -m lsnet.tools.distill", description=main.__doc__)
-    parser.add_argument("--data", type=Path, nargs="+", required=True, help="ImageFolder trees or tars of them")
+    add_set_arguments(parser)
     parser.add_argument("--teacher", required=True, help=f"a timm model, or {EFFICIENTNET_LITE0}")
     parser.add_argument("--size", type=int, help="side of the teacher's input in pixels; its own by default")
     parser.add_argument("--views", type=int, choices=(1, 2), default=1, help="2 averages with the mirror image")
-    parser.add_argument("--cache", type=Path, required=True, help="folder for decoded pictures")
     parser.add_argument("--cache-side", type=int, default=160, help="side of decoded pictures, in pixels")
     parser.add_argument("--output", type=Path, required=True, help="the table, .safetensors")
     args = parser.parse_args(argv)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    sources = [Source(path) for path in args.data]
+    sources = sources_of(args)
+    if not sources:
+        parser.error("expected --data or --dataset")
     classes, teacher = joint_classes(sources), load_teacher(args.teacher, args.size)
     tables = {}
     for source in sources:
         pictures = training_pictures(source, classes, args.cache_side, args.cache)
         logits = teacher_logits(teacher, pictures, args.views)
         tables[source.name] = dict(zip(pictures.members, logits, strict=True))
-    save_table(args.output, tables)
+    save_table(args.output, tables, args.teacher)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

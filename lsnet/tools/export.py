@@ -22,18 +22,21 @@ CLASS_NAMES = BUNDLED_DIR / "class_names.json"
 
 @cache
 def _class_names() -> dict[str, dict[str, str]]:
-    return json.loads(CLASS_NAMES.read_text(encoding="utf-8"))
+    return json.loads(CLASS_NAMES.read_text(encoding="utf-8")) if CLASS_NAMES.exists() else {}
 
 
 def labels(classes: tuple[str, ...]) -> tuple[Label, ...]:
     """Folder names as labels, with the names that people use where ``class_names.json`` has them."""
-    known = _class_names() if CLASS_NAMES.exists() else {}
+    known = _class_names()
     plain = {name: {"en": name.replace("_", " "), "zh": name.replace("_", " ")} for name in classes}
     return tuple(Label(name, **(known.get(name) or plain[name])) for name in classes)
 
 
-def label_set(count: int) -> dict[str, str]:
+def label_set(classes: tuple[str, ...]) -> dict[str, str]:
     """What a set of classes that this tool trained is called wherever its predictions are shown."""
+    count = len(classes)
+    if not set(classes) <= set(_class_names()):
+        return {"en": f"{count} classes of its training pictures", "zh": f"训练图片的 {count} 个类别"}
     return {
         "en": f"{count} everyday classes, trained for this demo",
         "zh": f"{count} 个日常类别，为本演示训练",
@@ -49,6 +52,7 @@ def training_record(trainer: "Trainer", results: Mapping[str, Any], command: str
         ],
         "test_data": [{"name": part.name, "pictures": len(part), "skipped": list(part.broken)} for part in sets.tests],
         "recipe": trainer.recipe.to_dict(),
+        "teacher": trainer.teacher_name,
         "command": command,
         "seed": trainer.recipe.seed,
         "epochs": trainer.epoch,
@@ -69,7 +73,7 @@ def write_weights(path: Path, trainer: "Trainer", record: Mapping[str, Any]) -> 
         architecture=recipe.model,
         options=options,
         classes=labels(classes),
-        label_set=label_set(len(classes)),
+        label_set=label_set(classes),
         preprocess=Preprocess(size=recipe.eval_size),
         training=record,
     )

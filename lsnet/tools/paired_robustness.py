@@ -27,10 +27,11 @@ from tqdm import tqdm
 from lsnet.errors import InputError
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools import corruptions
+from lsnet.tools.command_line import run
 from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
-from lsnet.tools.robustness import versions, weights_digest
+from lsnet.tools.robustness import digest, versions, weights_digest
 from lsnet.tools.sets import add_set_arguments, sources_of
 from lsnet.tools.validate import logits_of, matched_pictures
 
@@ -189,6 +190,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictors = [load_predictor(name) for name in args.weights]
     if len({predictor.preprocess for predictor in predictors}) > 1:
         parser.error("expected weights that see pictures alike: size, crop and normalization")
+    if len({tuple(label.id for label in predictor.classes) for predictor in predictors}) > 1:
+        parser.error("expected weights that know the same classes, in the same order")
     for predictor in predictors:
         predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     conditions = [("", 0), *((name, severity) for name in args.corruptions for severity in args.severities)]
@@ -199,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             pictures = matched_pictures(source, predictors[0], args.cache).drawn(args.limit)
             about = {
                 "weights": [weights_digest(predictor.model) for predictor in predictors],
-                "pictures": [pictures.name, len(pictures)],
+                "pictures": [pictures.name, len(pictures), digest("\n".join(pictures.members))],
                 "size": predictors[0].preprocess.size,
                 "conditions": conditions,
             }
@@ -223,4 +226,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

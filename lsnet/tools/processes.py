@@ -4,10 +4,15 @@ import os
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import torch
 from torch import distributed
+
+from lsnet.errors import InputError
+
+PATIENCE = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -33,7 +38,8 @@ class Processes:
         if device.type == "cuda":
             torch.cuda.set_device(device)
         if count > 1:
-            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
+            # One process decodes, downloads or measures while the others wait: longer than torch's half an hour.
+            distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
         return cls(rank, count, device)
 
     def leave(self) -> None:
@@ -73,9 +79,11 @@ class Processes:
         """This process's part of a batch.
 
         Raises:
-            ValueError: the batch cannot be divided evenly.
+            InputError: the batch cannot be divided evenly.
         """
         if batch_size % self.count:
-            raise ValueError(f"expected a batch size divisible by {self.count} processes, got {batch_size}")
+            raise InputError(
+                "train.batch", f"expected a batch size divisible by {self.count} processes, got {batch_size}"
+            )
         part = batch_size // self.count
         return slice(self.rank * part, (self.rank + 1) * part)

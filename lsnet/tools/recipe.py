@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from lsnet.errors import InputError
 from lsnet.tools.crops import Augmentation
 
 DistillMode = Literal["none", "second", "soft", "hard"]
@@ -77,22 +78,33 @@ class Recipe:
     cache_side: int = 160
 
     def __post_init__(self) -> None:
+        for item in fields(self):
+            value, example = getattr(self, item.name), item.default
+            if isinstance(example, bool | int | float | str) and not _alike(value, example):
+                raise InputError(
+                    "recipe.value", f"expected {item.name} to be a value like {json.dumps(example)}, got {value!r}"
+                )
         if not self.phases or any(size < 32 or epochs <= 0 for size, epochs in self.phases):
-            raise ValueError(f"expected phases of at least 32 pixels and more than 0 epochs, got {self.phases}")
+            raise InputError(
+                "recipe.value", f"expected phases of at least 32 pixels and more than 0 epochs, got {self.phases}"
+            )
         total = sum(epochs for _, epochs in self.phases)
         if abs(total - round(total)) > 1e-6:
-            raise ValueError(f"expected phases that add up to whole epochs, got {total}")
+            raise InputError("recipe.value", f"expected phases that add up to whole epochs, got {total}")
         if self.batch_size < 1 or self.lr <= 0:
-            raise ValueError(f"expected batch_size >= 1 and lr > 0, got {self.batch_size} and {self.lr}")
+            raise InputError(
+                "recipe.value", f"expected batch_size >= 1 and lr > 0, got {self.batch_size} and {self.lr}"
+            )
         if self.warmup_epochs + self.decay_epochs > self.epochs or self.cosine_epochs <= 0:
-            raise ValueError(
+            raise InputError(
+                "recipe.value",
                 f"expected warm-up and decay within {self.epochs} epochs, "
-                f"got {self.warmup_epochs} and {self.decay_epochs or 'the rest'}"
+                f"got {self.warmup_epochs} and {self.decay_epochs or 'the rest'}",
             )
         for name in ("distill", "amp"):
             choices = {"distill": ("none", "second", "soft", "hard"), "amp": ("none", "bf16", "fp16")}[name]
             if getattr(self, name) not in choices:
-                raise ValueError(f"expected {name} to be one of {choices}, got {getattr(self, name)!r}")
+                raise InputError("recipe.value", f"expected {name} to be one of {choices}, got {getattr(self, name)!r}")
         self.augmentation()
 
     @property
@@ -168,7 +180,17 @@ def from_arguments(args: argparse.Namespace) -> Recipe:
 
 def _phases(text: str) -> list[list[float]]:
     """``128:9.5,224:0.5`` is nine and a half epochs at 128 pixels, then half of one at 224."""
-    return [[float(number) for number in phase.split(":")] for phase in text.split(",")]
+    phases = [[float(number) for number in phase.split(":")] for phase in text.split(",")]
+    if any(len(phase) != 2 for phase in phases):
+        raise argparse.ArgumentTypeError(f"expected SIZE:EPOCHS,…, such as 128:9.5,224:0.5; got {text!r}")
+    return phases
+
+
+def _alike(value: Any, example: bool | int | float | str) -> bool:
+    """Whether a value is of an example's type; a whole number is a float too, and a truth value is no number."""
+    if isinstance(example, float):
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is type(example)
 
 
 def _value(text: str) -> Any:

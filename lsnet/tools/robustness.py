@@ -31,6 +31,7 @@ from torch import nn
 from lsnet.errors import InputError
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools import corruptions
+from lsnet.tools.command_line import run
 from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
@@ -196,6 +197,11 @@ def weights_digest(model: nn.Module) -> str:
     return digest.hexdigest()[:12]
 
 
+def digest(text: str) -> str:
+    """The first twelve digits of a text's SHA-256."""
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
 def versions(packages: Sequence[str]) -> dict[str, str]:
     return {name: importlib.metadata.version(name) for name in packages}
 
@@ -228,7 +234,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
     if args.crop_pct:
         predictor = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=args.crop_pct))
+    if not processes.leads:
+        processes.wait()  # until what --dataset names is downloaded
     sources = sources_of(args)
+    if processes.leads:
+        processes.wait()
     packages = ["torch", "timm", "numpy", "pillow"]
     if sources:
         corruptions.package_version()
@@ -269,4 +279,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lsnet.tools import export
+from lsnet.tools.data import write_in_one_step
 from lsnet.tools.metrics import Tally
 
 if TYPE_CHECKING:
@@ -51,8 +52,11 @@ class RunFiles:
         return {key: value for key, value in record.items() if key != "log"}
 
     def save_epoch(self, trainer: "Trainer", tallies: Mapping[str, Tally], command: str) -> None:
-        """Write state, logs and weights after an epoch's evaluation."""
-        self.save_state(trainer.state())
+        """Write logs, weights and state after an epoch's evaluation.
+
+        The state comes last: whoever is interrupted before it does this epoch's end again, and nothing is missing.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
         rows = trainer.rows
         with (self.folder / "log.csv").open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
@@ -60,9 +64,10 @@ class RunFiles:
             writer.writerows(rows)
         results = {name: tally.accuracy.to_dict() for name, tally in tallies.items()}
         record = export.training_record(trainer, results, command)
-        (self.folder / "log.json").write_text(json.dumps(record | {"log": rows}, indent=1, ensure_ascii=False))
+        write_in_one_step(self.folder / "log.json", json.dumps(record | {"log": rows}, indent=1, ensure_ascii=False))
         export.write_weights(self.folder / "last.safetensors", trainer, record)
         names = list(tallies)
         scores = [sum(row[name] for name in names) for row in rows]
         if names and scores[-1] == max(scores):
             export.write_weights(self.folder / "best.safetensors", trainer, record)
+        self.save_state(trainer.state())

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from lsnet.errors import InputError
 from lsnet.preprocess import Preprocess
 from lsnet.tools.data import Pictures, Source, held_out_pictures, joint_classes, torchvision_source, training_pictures
 from lsnet.tools.processes import Processes
@@ -61,9 +62,17 @@ def add_set_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def sources_of(args: argparse.Namespace) -> list[Source]:
-    """The sources that the options of :func:`add_set_arguments` name."""
+    """The sources that the options of :func:`add_set_arguments` name.
+
+    Raises:
+        InputError: one does not exist, or two are called the same, so that their results could not be told apart.
+    """
     sources = [Source(path, args.held_out) for path in args.data]
-    return sources + [torchvision_source(name, args.root, args.held_out) for name in args.dataset]
+    sources += [torchvision_source(name, args.root, args.held_out) for name in args.dataset]
+    names = [source.name for source in sources]
+    if len(set(names)) < len(names):
+        raise InputError("data.same_name", f"expected sets of different names, got {', '.join(names)}: rename one")
+    return sources
 
 
 def load_sets(args: argparse.Namespace, recipe: Recipe, processes: Processes) -> Sets:
@@ -80,7 +89,7 @@ def load_sets(args: argparse.Namespace, recipe: Recipe, processes: Processes) ->
 def decode(sources: Sequence[Source], recipe: Recipe, cache: Path) -> Sets:
     """Training pictures at the recipe's side and test pictures by the evaluation protocol at its ``eval_size``."""
     if not sources:
-        raise ValueError("expected --data or --dataset, got neither")
+        raise InputError("data.none", "expected --data or --dataset, got neither")
     classes, preprocess = joint_classes(sources), Preprocess(size=recipe.eval_size)
     training = [training_pictures(source, classes, recipe.cache_side, cache) for source in sources]
     tests = [held_out_pictures(source, classes, preprocess, cache) for source in sources]

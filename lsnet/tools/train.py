@@ -26,7 +26,9 @@ from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
 import lsnet  # noqa: F401 (registers the models)
+from lsnet.errors import InputError
 from lsnet.tools import crops, distill
+from lsnet.tools.command_line import run
 from lsnet.tools.data import Pictures
 from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
@@ -47,16 +49,26 @@ class Trainer:
         sets: the pictures.
         processes: this process and its siblings.
         teacher: a network to learn from, or its logits for the training pictures (N, teacher's classes).
+        teacher_name: what it is called, for the record.
     """
 
     def __init__(
-        self, recipe: Recipe, sets: Sets, processes: Processes, teacher: distill.Teacher | Tensor | None = None
+        self,
+        recipe: Recipe,
+        sets: Sets,
+        processes: Processes,
+        teacher: distill.Teacher | Tensor | None = None,
+        teacher_name: str = "",
     ) -> None:
         if (teacher is None) != (recipe.distill == "none"):
-            raise ValueError(f"expected a teacher exactly where the recipe distils, got distill={recipe.distill!r}")
+            raise InputError(
+                "train.teacher", f"expected a teacher exactly where the recipe distils, got distill={recipe.distill!r}"
+            )
         if recipe.mixes and isinstance(teacher, Tensor):
-            raise ValueError("expected a teacher network: a table of logits does not fit blended pictures (mixup)")
-        self.recipe, self.sets, self.processes = recipe, sets, processes
+            raise InputError(
+                "train.teacher", "expected a teacher network: a table of logits does not fit blended pictures (mixup)"
+            )
+        self.recipe, self.sets, self.processes, self.teacher_name = recipe, sets, processes, teacher_name
         device = processes.device
         self.teacher = None if teacher is None else teacher.to(device)
         torch.manual_seed(recipe.seed)
@@ -110,8 +122,9 @@ class Trainer:
     def updates_per_epoch(self) -> int:
         count = len(self.sets.labels) // self.recipe.batch_size
         if count == 0:
-            raise ValueError(
-                f"expected at least one batch of {self.recipe.batch_size}, got {len(self.sets.labels)} pictures"
+            raise InputError(
+                "train.pictures",
+                f"expected at least one batch of {self.recipe.batch_size}, got {len(self.sets.labels)} pictures",
             )
         return count
 
@@ -258,7 +271,7 @@ class Trainer:
         """Begin with the weights of another run, the head of its second task included, and remember its record."""
         state = files.load_state(self.processes.device)
         if state is None:
-            raise ValueError(f"expected a run in {files.folder}, found no state")
+            raise InputError("train.no_run", f"expected a run in {files.folder}, found no state")
         self.student.load_state_dict(state["student"])
         record = files.record()
         self.earlier = [*record.pop("earlier", []), record]
@@ -267,13 +280,15 @@ class Trainer:
         """Go on from :meth:`state`.
 
         Raises:
-            ValueError: the state is of another recipe.
+            InputError: the state is of another recipe.
         """
         theirs, progress = Recipe.from_dict(state["recipe"]), state["progress"]
         if not self.recipe.begins_like(theirs, progress["epoch"] + progress["update"] / self.updates_per_epoch):
             ours = self.recipe.to_dict()
             differing = sorted(key for key in ours if state["recipe"].get(key) != ours[key])
-            raise ValueError(f"expected to resume the same recipe, got other values of {', '.join(differing)}")
+            raise InputError(
+                "train.other_recipe", f"expected to resume the same recipe, got other values of {', '.join(differing)}"
+            )
         self.student.load_state_dict(state["student"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
@@ -326,13 +341,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--resume", action="store_true", help="go on from the state in --output where there is one")
     add_arguments(parser)
     args = parser.parse_args(argv)
+    if not args.resume and (args.output / "state.pt").exists():
+        parser.error(f"{args.output} holds a run already: give --resume to go on with it, or another --output")
     recipe, processes = from_arguments(args), Processes.join()
     logging.basicConfig(level=logging.INFO if processes.leads else logging.WARNING, format="%(message)s")
     sets = load_sets(args, recipe, processes)
     teacher: distill.Teacher | Tensor | None = distill.load_teacher(args.teacher) if args.teacher else None
+    name = args.teacher or ""
     if args.teacher_table:
-        teacher = distill.load_table(args.teacher_table, sets.training)
-    trainer, files = Trainer(recipe, sets, processes, teacher), RunFiles(args.output, args.save_minutes)
+        teacher, name = distill.load_table(args.teacher_table, sets.training), distill.teacher_of(args.teacher_table)
+    trainer, files = Trainer(recipe, sets, processes, teacher, name), RunFiles(args.output, args.save_minutes)
     if args.init:
         trainer.start_from(RunFiles(args.init))
     if args.resume and (state := files.load_state(processes.device)):
@@ -343,4 +361,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

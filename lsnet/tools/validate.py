@@ -20,6 +20,7 @@ from lsnet.labels import Label
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.preprocess import Preprocess
 from lsnet.tools import crops
+from lsnet.tools.command_line import run
 from lsnet.tools.data import Pictures, Source, held_out_pictures
 from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
@@ -175,6 +176,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--throughput-seconds", type=float, nargs=2, default=(5.0, 10.0), metavar=("WARM_UP", "TIMED"))
     args = parser.parse_args(argv)
+    if not args.data and not args.dataset and not args.throughput:
+        parser.error("expected --data or --dataset, or --throughput")
     processes = Processes.join()
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
     speed = table_speed(predictor, processes, args.throughput_seconds) if args.throughput else None
@@ -207,4 +210,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -148,6 +148,7 @@ def test_networks_cost_what_torch_counts(variant: str, fused: bool) -> None:
     "options",
     [
         *({"mixer": mixer} for mixer in MIXERS),
+        {"mixer": "attention", "num_heads": (3, 3, 3, 4)},  # which do not divide the channels
         {"ska": False},
         {"ska": False, "kernel_large": 1, "mixer": "small"},
         {"dw": False},

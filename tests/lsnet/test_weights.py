@@ -76,6 +76,16 @@ def test_the_authors_files_are_recognized_by_their_shapes(tmp_path: Path, name: 
     assert same_logits(loaded, model)
 
 
+def test_a_trained_transplant_comes_back(tmp_path: Path) -> None:
+    model = timm.create_model("ls_deit_tiny", num_classes=4).eval()
+    path = tmp_path / "deit.safetensors"
+    save_weights(path, model, replace(CARD, architecture="ls_deit_tiny", options={}))
+    loaded, _ = load_model(path)
+    x = torch.rand(1, 3, 224, 224)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(x), model(x))
+
+
 def test_a_detection_backbone_loads_with_its_own_bias_tables(tmp_path: Path) -> None:
     model = randomize(timm.create_model("lsnet_t", num_classes=0, img_size=896))
     state = {f"backbone.{key}": value for key, value in model.state_dict().items()}
@@ -126,6 +136,19 @@ def write_bad(path: Path, kind: str) -> Path:
             replace(CARD, classes=numbered_labels(5)),
         )
         return safe
+    elif kind == "a hostile card":  # timm would open another file for it
+        card = replace(CARD, options={"checkpoint_path": str(path / "other.pth")})
+        save_weights(safe, timm.create_model("lsnet_n", mixer="static", img_size=128, num_classes=4), card)
+        return safe
+    elif kind == "a card of another network":
+        save_weights(
+            safe, timm.create_model("resnet18", num_classes=4), replace(CARD, architecture="resnet18", options={})
+        )
+        return safe
+    elif kind == "a card of no network":
+        card = replace(CARD, options={"mixer": "static", "kernel_small": 2})
+        save_weights(safe, timm.create_model("lsnet_n", mixer="static", img_size=128, num_classes=4), card)
+        return safe
     elif kind == "another mixer":
         save_weights(safe, timm.create_model("lsnet_n", img_size=128, num_classes=4), CARD)
         return safe
@@ -143,6 +166,9 @@ def write_bad(path: Path, kind: str) -> Path:
         ("another network", "weights.not_lsnet"),
         ("fused", "weights.not_lsnet"),
         ("a key missing", "weights.mismatch"),
+        ("a hostile card", "weights.not_lsnet"),
+        ("a card of another network", "weights.not_lsnet"),
+        ("a card of no network", "weights.unreadable"),
         ("another mixer", "weights.mismatch"),
         ("classes", "weights.class_count"),
     ],

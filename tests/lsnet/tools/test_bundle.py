@@ -2,10 +2,12 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from lsnet.errors import InputError
 from lsnet.predictor import load_predictor
 from lsnet.tools.bundle import bundle
 from lsnet.tools.data import Source
@@ -26,6 +28,11 @@ def test_the_card_says_what_validate_finds(tree: Path, tmp_path: Path, capsys: p
     args = argparse.Namespace(data=[tree], dataset=[], held_out=0.2, cache=tmp_path / "cache", root=tmp_path)
     path = bundle(tmp_path / "run", "tiny", args, tmp_path)
 
+    before = path.read_bytes()
+    with pytest.raises(InputError, match="measured accuracies"):
+        bundle(tmp_path / "run", "tiny", argparse.Namespace(**{**vars(args), "data": []}), tmp_path)
+    assert path.read_bytes() == before  # what is bundled is not touched before the new weights are measured
+
     predictor = load_predictor(path, "cpu")
     top1 = predictor.card.training["accuracy"]["tints"]
     assert path.stat().st_size < 0.55 * (tmp_path / "run" / "last.safetensors").stat().st_size
@@ -38,3 +45,20 @@ def test_the_card_says_what_validate_finds(tree: Path, tmp_path: Path, capsys: p
     assert "with the mixer `static` in place of its LS convolutions" in text
     assert "`tints`, 32 training pictures: a set of the user's." in text
     assert "`python -m lsnet.tools.train …`" in text
+
+
+def test_an_unfinished_run_is_not_bundled(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    recipe = Recipe("lsnet_n", {}, ((32, 2),), 8, lr=1e-3, cache_side=48, eval_size=64)
+    trainer = Trainer(recipe, decode([Source(tree)], recipe, tmp_path / "cache"), Processes(0, 1, torch.device("cpu")))
+    files, save = RunFiles(tmp_path / "run"), RunFiles.save_epoch
+
+    def stop_after_the_first(*arguments: Any) -> None:
+        save(*arguments)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(RunFiles, "save_epoch", stop_after_the_first)
+    with pytest.raises(KeyboardInterrupt):
+        train(trainer, files)
+    args = argparse.Namespace(data=[tree], dataset=[], held_out=0.2, cache=tmp_path / "cache", root=tmp_path)
+    with pytest.raises(InputError, match="resume it first"):
+        bundle(tmp_path / "run", "tiny", args, tmp_path)

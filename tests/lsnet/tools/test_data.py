@@ -1,5 +1,6 @@
 """Pictures: found in trees and tars, split without chance, decoded once, broken ones reported and left out."""
 
+import argparse
 import logging
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ from lsnet.errors import InputError
 from lsnet.preprocess import Preprocess
 from lsnet.tools import data
 from lsnet.tools.data import Source, held_out_pictures, joint_classes, training_pictures
+from lsnet.tools.sets import add_set_arguments, sources_of
 
 
 def test_a_fifth_of_each_class_is_held_out(tree: Path) -> None:
@@ -44,6 +46,30 @@ def test_excluded_folders_are_no_classes(tree: Path, tmp_path: Path) -> None:
     shutil.copytree(copy / "red", copy / "BACKGROUND_Google")
     assert joint_classes([Source(copy)]) == ("blue", "red")
     assert joint_classes([Source(copy, exclude=())]) == ("BACKGROUND_Google", "blue", "red")
+
+
+def test_dots_in_a_name_do_not_mix_up_the_cache(tree: Path, tmp_path: Path) -> None:
+    dotted = Source(shutil.copytree(tree, tmp_path / "tints.v1.0"))
+    cache, classes = tmp_path / "cache", ("blue", "red")
+    assert len(training_pictures(dotted, classes, 32, cache)) == 32
+    assert len(held_out_pictures(dotted, classes, Preprocess(size=32), cache)) == 8
+    assert held_out_pictures(dotted, classes, Preprocess(size=40), cache).pixels.shape[1] == 40
+
+
+def test_only_a_sets_own_folders_are_read(tree: Path, tmp_path: Path) -> None:
+    shutil.copytree(tree, tmp_path / "root" / "train")
+    shutil.copytree(tree / "blue", tmp_path / "root" / "another_set" / "green")
+    source = Source(tmp_path / "root", folders=("train", "val"), called="mine")
+    assert joint_classes([source]) == ("blue", "red")
+    assert source.name == "mine"
+
+
+def test_sets_of_one_name_are_refused(tree: Path, tmp_path: Path) -> None:
+    again = shutil.copytree(tree, tmp_path / tree.name)
+    parser = argparse.ArgumentParser()
+    add_set_arguments(parser)
+    with pytest.raises(InputError, match="different names, got tints, tints"):
+        sources_of(parser.parse_args(["--data", str(tree), str(again)]))
 
 
 def test_joined_sets_share_classes(tree: Path, split_tar: Path, tmp_path: Path) -> None:

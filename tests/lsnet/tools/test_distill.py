@@ -20,6 +20,7 @@ from lsnet.tools.distill import (
     save_table,
     soft_loss,
     teacher_logits,
+    teacher_of,
 )
 
 
@@ -63,11 +64,12 @@ def test_the_second_task_reads_the_pooled_features() -> None:
 
 def test_a_table_is_found_by_path(pictures: Pictures, tmp_path: Path) -> None:
     table = {member: torch.tensor([float(i), -1.0, 0.5]) for i, member in enumerate(reversed(pictures.members))}
-    save_table(tmp_path / "table.safetensors", {pictures.name: table})
+    save_table(tmp_path / "table.safetensors", {pictures.name: table}, "a_teacher")
+    assert teacher_of(tmp_path / "table.safetensors") == "a_teacher"
     logits = load_table(tmp_path / "table.safetensors", [pictures])
     assert logits[:, 0].tolist() == list(range(len(pictures)))[::-1]
     del table[pictures.members[3]]
-    save_table(tmp_path / "table.safetensors", {pictures.name: table})
+    save_table(tmp_path / "table.safetensors", {pictures.name: table}, "a_teacher")
     with pytest.raises(InputError, match=f"1 pictures of tints, such as {pictures.members[3]}"):
         load_table(tmp_path / "table.safetensors", [pictures])
 

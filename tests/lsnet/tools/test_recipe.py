@@ -44,6 +44,10 @@ def test_phases_follow_each_other() -> None:
         ("decay_epochs", 99),
         ("warmup_epochs", 11),
         ("flip", 2),
+        ("compile", "False"),  # a string that is not false
+        ("lr", ".003"),
+        ("batch_size", 0.5),
+        ("seed", True),
     ],
 )
 def test_impossible_recipes_are_refused(field: str, value: object) -> None:

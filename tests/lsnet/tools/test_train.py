@@ -14,7 +14,7 @@ import safetensors.torch
 import torch
 
 from lsnet.predictor import load_predictor
-from lsnet.tools import distill
+from lsnet.tools import distill, export
 from lsnet.tools.data import Source
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
@@ -57,7 +57,7 @@ def test_the_loss_falls_and_everything_is_written(tree: Path, tmp_path: Path) ->
     assert [label.id for label in predictor.classes] == ["blue", "red"]
     assert predictor.preprocess.size == 64
     assert predictor.card.options["mixer"] == "static"
-    assert predictor.card.label_set["en"] == "2 everyday classes, trained for this demo"
+    assert predictor.card.label_set["en"] == "2 classes of its training pictures"
     training = predictor.card.training
     assert training["recipe"] == recipe.to_dict()
     assert training["accuracy"]["tints"]["pictures"] == 8
@@ -96,6 +96,34 @@ def test_resuming_is_exact(
     expected = straight.result.state_dict()
     for name, value in resumed.result.state_dict().items():
         assert torch.equal(value, expected[name]), name
+
+
+def test_an_interruption_while_the_last_epoch_is_written_is_made_good(
+    sets: Sets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 1]], "warmup_epochs": 0.5})
+    files = RunFiles(tmp_path / "run")
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(export, "write_weights", fail)
+        with pytest.raises(OSError, match="disk full"):
+            train(Trainer(recipe, sets, ALONE), files)
+    again, state = Trainer(recipe, sets, ALONE), files.load_state(ALONE.device)
+    if state is not None:
+        again.load_state(state)
+    train(again, files)
+    assert (files.folder / "last.safetensors").exists()
+
+
+def test_a_run_is_not_overwritten_by_another(tree: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state.pt").write_bytes(b"a run")
+    with pytest.raises(SystemExit):
+        main(["--data", str(tree), "--output", str(tmp_path / "run")])
+    assert (tmp_path / "run" / "state.pt").read_bytes() == b"a run"
 
 
 def test_another_recipe_is_not_resumed(sets: Sets) -> None:
