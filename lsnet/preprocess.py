@@ -35,6 +35,12 @@ class Frame:
     top: int
     size: tuple[int, int]
 
+    @property
+    def side(self) -> int:
+        """A :attr:`Preprocess.size` that frames such a picture so: where the longer side was limited, any large one."""
+        whole = self.size == self.resized
+        return MAX_SIDE if whole and max(self.size) == MAX_SIDE else min(self.size)
+
 
 @dataclass(frozen=True)
 class Preprocess:

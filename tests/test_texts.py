@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 
 from viz import texts
 from viz.texts import LANGUAGES, entries, texts_in
@@ -40,6 +41,15 @@ def test_no_text_is_empty_and_chinese_is_chinese() -> None:
 )
 def test_the_language_that_fits_a_tag(tag: str | None, language: str) -> None:
     assert texts_in(tag).language == language
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_emphasis_in_a_text_is_closed(language: str) -> None:
+    """After full-width punctuation, asterisks before a letter close nothing, and stay on the page as they are."""
+    for key, text in entries(language).items():
+        plain = re.sub(r"\$[^$]*\$|`[^`]*`", "", text)  # formulas and names may have asterisks of their own
+        plain = re.sub(r"\{[^{}]*\}", "字", plain)
+        assert "**" not in MarkdownIt().render(plain), key
 
 
 def raised_codes() -> Iterator[tuple[str, set[str]]]:

@@ -102,7 +102,7 @@ def encode_payload(
         "title": dict(title or {}),
         "alt": dict(alt or {}),
         "focus": [list(point) for point in focus],
-        "frame": asdict(trace.geometry.frame),
+        "frame": {**asdict(trace.geometry.frame), "side": trace.geometry.frame.side},
         "topk": [{"id": label.id, "en": label.en, "zh-CN": label.zh, "probability": p} for label, p in trace.topk(5)],
         "labelSet": dict(trace.label_set),
         "weights": trace.weights,

@@ -74,9 +74,9 @@ QUALITATIVE: list[str] = [
 KIND_COLOURS: dict[str, str] = {
     "dw": "#8b95a5",
     "ls": "#5566d6",
-    "dynamic": "#2f8f9d",
-    "msa": "#b45fb8",
-    "attention": "#b45fb8",
+    "dynamic": "#257e8b",
+    "msa": "#a44fa8",
+    "attention": "#a44fa8",
     "global": "#a8862c",
     "none": "#c4c9d1",
 }

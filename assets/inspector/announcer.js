@@ -12,7 +12,7 @@ export function makeAnnouncer(app) {
 
   function spoken() {
     const { block, pixel, token, group } = state;
-    const place = { x: pixel.x, y: pixel.y, block: block.name, row: token.row + 1, col: token.col + 1 };
+    const place = { x: pixel.x, y: pixel.y, block: block.name, row: token.row, col: token.col };
     if (block.groups) {
       const kernel = block.kernelAt(app.tokenIndex(token), group);
       let tap = 0;
@@ -23,7 +23,7 @@ export function makeAnnouncer(app) {
     if (block.heads) {
       const row = block.attentionRow(app.tokenIndex(token), state.head);
       const most = row.indexOf(Math.max(...row));
-      const [toRow, toCol] = [Math.floor(most / block.cols) + 1, (most % block.cols) + 1];
+      const [toRow, toCol] = [Math.floor(most / block.cols), most % block.cols];
       return texts.say("live.msa", { ...place, toRow, toCol, value: percent(row[most]) });
     }
     return texts.say(block.kind === "dw" ? "live.dw" : "live.plain", place);

@@ -5,6 +5,8 @@ const PATIENCE = 400; // milliseconds that work may take without a word
 const TOASTS = [
   [/queue is full/i, "queue.full"],
   [/connection (to the server was lost|errored out)/i, "connection.lost"],
+  [/exceeds? the maximum allowed size/i, "file.large"],
+  [/invalid file type/i, "file.type"],
 ];
 
 /** What Gradio's progress text tells: which text to show, and what to fill in. */

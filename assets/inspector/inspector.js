@@ -111,13 +111,13 @@ export function startInspector({ element, props, watch, trigger, server }) {
 
   /** The page's other views follow the chosen block and the place pinned last. Moving about asks nothing of it. */
   function tellPage() {
-    trigger("input", { block: state.block.name, pixel: state.pins.at(-1) ?? state.pixel });
+    trigger("input", { key: props.value.key, block: state.block.name, pixel: state.pins.at(-1) ?? state.pixel });
   }
 
   // What is shown
 
   async function load() {
-    const { file, live = false, go = null } = props.value ?? {};
+    const { file, live = false, go = null, at = null } = props.value ?? {};
     if (!file?.url) return;
     if (go && file.url === loaded) {
       loading += 1; // what is on its way is no longer wanted
@@ -140,7 +140,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
       if (turn !== loading) return; // a newer picture is on its way
       const rate = live ? frames.rate(performance.now()) : null;
       if (live && state.live !== null) showFrame(trace, bitmap);
-      else show(trace, bitmap, go);
+      else show(trace, bitmap, go, at);
       loaded = file.url;
       state.set({ live: rate });
       message(null);
@@ -157,8 +157,8 @@ export function startInspector({ element, props, watch, trigger, server }) {
     }
   }
 
-  /** Show a picture, where the page says (`go`: block, px and view, all of them) or where the address does. */
-  function show(trace, bitmap, go = null) {
+  /** Show a picture, where the page says (`go`: block, px and view, all of them), or the address, or the page (`at`). */
+  function show(trace, bitmap, go = null, at = null) {
     const { header, blocks } = trace;
     // What the address asks for holds until its picture is here, or the visitor has taken over.
     const link = go ?? (state.taken ? readAddress("") : arrival);
@@ -166,7 +166,8 @@ export function startInspector({ element, props, watch, trigger, server }) {
     const wanted = [link.block, !go && state.block?.name].filter(Boolean);
     const block = blocks.find((b) => wanted.includes(b.name)) ?? blocks.find((b) => b.groups) ?? blocks.find((b) => b.heads) ?? blocks[0];
     const [x, y] = header.focus[0] ?? header.frame.picture.map((side) => Math.floor(side / 2));
-    const pixel = clampToCrop(header.frame, px?.x ?? x, px?.y ?? y);
+    const place = px ?? at ?? { x, y };
+    const pixel = clampToCrop(header.frame, place.x, place.y);
     state.trace = trace; // before the rest, which is computed with it
     state.set({ bitmap, block, pixel, pins: [], head: null, slot: 0 });
     state.group = go ? 0 : Math.min(state.group, Math.max(0, (block.groups || 1) - 1));

@@ -168,7 +168,7 @@ export function makeKernelWall(app) {
       pen.lineWidth = chosen ? 3 : 1;
       pen.strokeRect(x, y, cell * block.cols, cell * block.rows);
       pen.fillStyle = app.neutral(chosen ? "text" : "muted");
-      pen.fillText(texts.say("head", { head: head + 1 }), x + (cell * block.cols) / 2, y + cell * block.rows + 4);
+      pen.fillText(texts.say("head", { head }), x + (cell * block.cols) / 2, y + cell * block.rows + 4);
     }
   }
 

@@ -234,7 +234,7 @@ export function makePictureView(app) {
     const y = Math.min(Math.max(box.y - 17, 1), place.height - 18);
     pen.fillStyle = colour;
     pen.fillRect(x, y, width, 17);
-    pen.fillStyle = theme.chalk;
+    pen.fillStyle = theme.ink;
     pen.textAlign = "left";
     pen.textBaseline = "middle";
     pen.fillText(text, x + 5, y + 9);

@@ -5,6 +5,7 @@ import { magnitudeQuantile } from "./statistics.js";
 // Every block of the network in order, by stage. A click moves everything to that block.
 
 const THUMB = 30;
+const DARK_KINDS = new Set(["ls", "dynamic", "msa", "attention"]); // whose colours carry light words
 
 export function makeRibbon(app) {
   const { state, texts, theme, scales } = app;
@@ -40,6 +41,7 @@ export function makeRibbon(app) {
     drawThumb(canvas, block);
     const bar = make("span", "lsx-kind", texts.say(`kind.short.${block.kind}`));
     bar.style.setProperty("--kind", theme.kinds[block.kind]);
+    bar.style.color = DARK_KINDS.has(block.kind) ? theme.chalk : theme.ink;
     button.append(canvas, bar);
     button.addEventListener("click", () => app.goTo(block.index));
     tiles.push({ button, block });

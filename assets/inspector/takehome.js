@@ -91,13 +91,12 @@ export function pythonLines({ trace, block, token, group, pixel }) {
   const picture = header.example ? `assets/examples/${header.example}.jpg` : "your_picture.jpg";
   const { frame } = header;
   const whole = frame.size.join() === frame.resized.join();
-  const size = whole ? Math.min(...frame.size) : frame.size[0];
   const lines = [
     "import lsnet",
     "from viz.capture import trace_image",
     "",
     `predictor = lsnet.load_predictor("${header.source}")`,
-    `trace = trace_image(predictor, "${picture}", size=${size}, mode="${whole ? "whole" : "crop"}")`,
+    `trace = trace_image(predictor, "${picture}", size=${frame.side}, mode="${whole ? "whole" : "crop"}")`,
     `block = trace.blocks["${block.name}"]`,
     `row, col = trace.geometry.pixel_to_token(${pixel.x}, ${pixel.y}, block)  # (${token.row}, ${token.col})`,
   ];

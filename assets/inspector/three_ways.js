@@ -122,7 +122,7 @@ export function makeThreeWays(app) {
     select.hidden = !block;
     if (!block) return;
     const options = [["mean", texts.say("head.mean")]];
-    for (let head = 0; head < block.heads; head++) options.push([String(head), texts.say("head", { head: head + 1 })]);
+    for (let head = 0; head < block.heads; head++) options.push([String(head), texts.say("head", { head })]);
     select.replaceChildren(...options.map(([value, text]) => new Option(text, value)));
   }
 

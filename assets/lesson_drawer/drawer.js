@@ -125,6 +125,7 @@ export function startLessons({ element, props, server, trigger }) {
 
   function drawList() {
     part("where").textContent = texts.say("title");
+    problem(null);
     showLessonList(part("lessons"), lessons(), progress, texts, enter, printWorksheet);
     part("clear").hidden = lessons().every((one) => progress.seen(one).size === 0);
   }
@@ -214,7 +215,7 @@ export function startLessons({ element, props, server, trigger }) {
     } catch (error) {
       console.warn(error);
       tab?.close();
-      problem("error.step");
+      problem("error.worksheet");
     }
   }
 

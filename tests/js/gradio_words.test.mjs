@@ -13,5 +13,7 @@ test("messages of Gradio's own are known, those of others are left alone", () =>
   assert.equal(readToast("Queue is full. Max size is 64 and size is 64."), "queue.full");
   assert.equal(readToast("Connection to the server was lost. Attempting reconnection..."), "connection.lost");
   assert.equal(readToast("Connection errored out."), "connection.lost");
+  assert.equal(readToast('File(s) exceed the maximum allowed size of 28.6 Mb: "holiday.tif"'), "file.large");
+  assert.equal(readToast("Invalid file type only image/* allowed."), "file.type");
   assert.equal(readToast("The size must be a number"), null);
 });

@@ -84,6 +84,14 @@ def test_whole_frame_by_hand(picture, resized):
     assert Preprocess(mode="whole").frame(*picture) == Frame(picture, resized, 0, 0, resized)
 
 
+@pytest.mark.parametrize("mode", ["crop", "whole"])
+@pytest.mark.parametrize("size", [32, 224, 448])
+@pytest.mark.parametrize("picture", [(640, 480), (3000, 1000), (1000, 3000), (33, 2000), (500, 500)])
+def test_a_frame_knows_a_size_that_makes_it_again(picture, size, mode):
+    frame = Preprocess(size=size, mode=mode).frame(*picture)
+    assert Preprocess(size=frame.side, mode=mode).frame(*picture) == frame
+
+
 def test_whole_frame_stays_within_the_model_and_near_the_aspect():
     for width, height in itertools.product(SIDES, SIDES):
         resized = Preprocess(mode="whole").frame(width, height).resized

@@ -33,8 +33,8 @@ def test_npz_holds_every_array_and_the_place(tmp_path: Path) -> None:
 def test_csv_has_one_line_per_number_with_its_indices(tmp_path: Path) -> None:
     write_csv(tmp_path / "answer.csv", ANSWER)
     with (tmp_path / "answer.csv").open(encoding="utf-8", newline="") as file:
-        note, header, *lines = csv.reader(file)
-    assert note == ["# blocks2.3, stride 16 px, token row 1, column 2 · lsnet_t · untrained"]
+        assert file.readline() == "# blocks2.3, stride 16 px, token row 1, column 2 · lsnet_t · untrained\r\n"
+        header, *lines = csv.reader(file)
     assert header == ["array", "index_0", "index_1", "value"]
     assert ["table", "0", "1", "-2.0"] in lines
     assert ["total", "", "", "3.5"] in lines

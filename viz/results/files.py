@@ -21,7 +21,7 @@ def write_csv(path: str | os.PathLike[str], result: Result) -> None:
     deepest = max((array.ndim for array in arrays.values()), default=0)
     with Path(path).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow([f"# {_place(result)}"])
+        file.write(f"# {_place(result)}\r\n")  # as it is: quoted, it would be no comment for whoever skips those
         writer.writerow(["array", *(f"index_{axis}" for axis in range(deepest)), "value"])
         for name, array in arrays.items():
             blanks = [repeat("")] * (deepest - array.ndim)

@@ -19,7 +19,7 @@ def add_api(explorer: Explorer) -> None:
         try:
             key = explorer.analyse(image, model or explorer.opening_source, int(size), mode, exact=True)
         except InputError as error:
-            raise gr.Error(wording.problem(error, texts_in("en"))) from error
+            raise gr.Error(wording.problem(error, texts_in("en"), markdown=False)) from error
         analysis = explorer.analysis(key)
         trace = analysis.trace
         summary = {

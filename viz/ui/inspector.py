@@ -57,8 +57,9 @@ def inspector_value(payload_path: Path, **meta: Any) -> dict[str, Any]:
 
     Args:
         payload_path: a file by :func:`viz.payload.write_payload`, in Gradio's cache or under its ``allowed_paths``.
-        **meta: JSON values for the page's own use, which the inspector ignores; but it follows ``go``, a
-            :func:`place_to_go`.
+        **meta: JSON values. ``at``, with ``x`` and ``y`` in pixels of the original picture, is where a picture that is
+            new to the inspector opens; ``go``, a :func:`place_to_go`, is followed in any case; ``key`` is told when
+            the place changes; the others it ignores.
     """
     return {**meta, "file": FileData(path=str(payload_path)).model_dump()}
 

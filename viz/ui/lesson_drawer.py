@@ -69,9 +69,10 @@ class LessonDrawer:
         if found is None:
             return None
         key = (found[0].slug, found[1].name)
-        with self._filling:  # a class that opens a step together has it computed once
-            if key not in self._texts:
-                self._texts[key] = {language: self._filled(*key, language) for language in LANGUAGES}
+        if key not in self._texts:
+            with self._filling:  # a class that opens a step together has it computed once
+                if key not in self._texts:
+                    self._texts[key] = {language: self._filled(*key, language) for language in LANGUAGES}
         return self._texts[key]
 
     def _filled(self, lesson: str, step: str, language: str) -> dict[str, str]:

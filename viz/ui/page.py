@@ -23,7 +23,7 @@ from viz.ui.service import Explorer
 from viz.ui.tabs import ViewTabs
 from viz.ui.takehome import page_writer
 from viz.ui.variant import VariantBuilder
-from viz.ui.visit import Visit
+from viz.ui.visit import Visit, Visiting
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Page:
         """The whole page, already showing the first example."""
         say = texts_in("en")
         with gr.Blocks(title=say("app.title"), analytics_enabled=False, fill_width=True) as blocks:
-            self.visit = gr.State(self.opening, time_to_live=7200, delete_callback=lambda visit: self._leave(visit))
+            self.visit = gr.State(Visiting(self.opening), time_to_live=7200, delete_callback=self._leave)
             self.dark = gr.Checkbox(visible=False)
             with gr.Row(elem_id="heading"):
                 gr.Markdown(f"# {say('app.title')}", elem_id="title")
@@ -140,12 +140,18 @@ class Page:
         return [self.visit, self.problem, self.notice, self.inputs.status, *self.localize.components]
 
     def _guarded(self, handler: Callable[..., dict[Block, Any]]) -> Callable[..., dict[Block, Any]]:
-        """On an error, leave everything as it is and say in the visitor's language what went wrong."""
+        """On an error, leave everything as it is and say in the visitor's language what went wrong.
+
+        The handler is given the visit as it is now; of the one that it answers, only what it changed is taken over.
+        """
 
         @functools.wraps(handler)
-        def answer(visit: Visit, *arguments: Any) -> dict[Block, Any]:
+        def answer(visiting: Visiting, *arguments: Any) -> dict[Block, Any]:
+            visit = visiting.now
             try:
-                return handler(visit, *arguments)
+                updates = handler(visit, *arguments)
+                visiting.change(visit, updates.get(self.visit, visit))
+                return {**updates, self.visit: visiting}
             except Exception as error:
                 if not isinstance(error, InputError):
                     log.exception("while answering %s", handler.__name__)
@@ -201,6 +207,8 @@ class Page:
 
     def _look_at(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
         """The inspector's block or pinned pixel has changed: the views follow."""
+        if str(event._data.get("key")) not in (visit.key, *visit.outdated):
+            raise InputError("session.expired", "this page's analysis is no longer kept; analyse the picture again")
         analysis = self.explorer.analysis(visit.key)
         block, pixel = _place_in(event._data, analysis.trace.geometry.frame.picture)
         return {self.visit: replace(visit, block=analysis.trace.block(block).name, pixel=pixel)}
@@ -210,8 +218,11 @@ class Page:
 
     def _arrive(self, visit: Visit, dark: bool, request: gr.Request) -> dict[Block, Any]:
         """What the address asks for: a language, a picture, a network, a place, a view and its settings."""
-        step = self.lessons.asked(request.query_params)
-        asked = {**step, **request.query_params}  # the rest of the address says where one has wandered from the step
+        query = dict(request.query_params)
+        step = self.lessons.asked(query)
+        if query.get("tab", step.get("tab")) != step.get("tab"):
+            step = {name: value for name, value in step.items() if not name.startswith("set.")}
+        asked = {**step, **query}  # the rest of the address says where one has wandered from the step
         opened = follow_link(self.explorer, visit, asked)
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
         opened = self.tabs.linked(opened, asked)
@@ -289,8 +300,10 @@ class Page:
         return gr.update(value=sentence, visible=bool(sentence))
 
     def _inspector_value(self, visit: Visit, colouring: str | None = None) -> dict[str, Any]:
-        """The inspector at the visit's analysis; with a colouring, also at its place."""
-        place = {} if colouring is None else {"go": place_to_go(visit.block, visit.pixel, colouring)}
+        """The inspector at the visit's analysis; with a colouring, wherever the visitor is."""
+        place: dict[str, Any] = {"at": {"x": visit.pixel[0], "y": visit.pixel[1]}}
+        if colouring is not None:
+            place["go"] = place_to_go(visit.block, visit.pixel, colouring)
         return inspector_value(self.explorer.payload(visit.key), key=visit.key, **place)
 
     # The end of an analysis, and of a visit.
@@ -302,8 +315,8 @@ class Page:
             self.explorer.forget(key)
         return replace(visit, outdated=outdated[-kept:])
 
-    def _leave(self, visit: Visit) -> None:
-        for key in (visit.key, *visit.outdated):
+    def _leave(self, visiting: Visiting) -> None:
+        for key in (visiting.now.key, *visiting.now.outdated):
             self.explorer.forget(key)
 
 

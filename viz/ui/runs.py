@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 from viz.progress import Cancelled, Overtaken, Progress
 
 T = TypeVar("T")
+PATIENCE = 0.4  # seconds without a word
 Compute = Callable[[Progress], Iterator[T]]
 
 
@@ -46,11 +47,17 @@ class Runs(Generic[T]):
         news: queue.SimpleQueue[float | T | BaseException | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, args=(compute, run, news), daemon=True).start()
         try:
-            while (item := news.get()) is not None:
+            try:
+                item = news.get(timeout=PATIENCE)
+            except queue.Empty:  # it waits for the networks: that is told too
+                yield 0.0
+                item = news.get()
+            while item is not None:
                 if isinstance(item, BaseException):
                     raise item
                 run.go_on()
                 yield item
+                item = news.get()
         finally:
             run.end = run.end or Cancelled()
             with self._guard:

@@ -242,6 +242,10 @@ class Explorer:
             self._pictures.put(key, picture)
         return Subject(predictor, picture, analysis.trace, block, token, self.predictor)
 
+    def known(self, key: str, view: View, subject: Subject, values: Values) -> Result | None:
+        """The complete result of a view, where it was computed before."""
+        return self._results.get(_place(key, view, subject, values))
+
     def results(self, key: str, view: View, subject: Subject, values: Values, progress: Progress) -> Iterator[Result]:
         """The results of a view, each more complete than the one before; a complete one is kept for the next time.
 

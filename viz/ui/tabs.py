@@ -12,6 +12,7 @@ from gradio.events import Dependency
 from lsnet import InputError
 from viz.progress import Cancelled, Overtaken
 from viz.results import Result
+from viz.subject import Subject
 from viz.texts import Texts, texts_in
 from viz.ui import wording
 from viz.ui.figures import fitting_figures
@@ -19,19 +20,22 @@ from viz.ui.localize import Localizer
 from viz.ui.panel import Panel, build_panel, done, emptied, prepared, shown, stopped, waiting
 from viz.ui.runs import Runs
 from viz.ui.service import Explorer
-from viz.ui.visit import Visit
+from viz.ui.visit import Visit, Visiting
 from viz.views import VIEWS
-from viz.views.settings import checked
+from viz.views.settings import Values, checked
 
 log = logging.getLogger(__name__)
 
 # The name of the view whose tab is open, in the browser.
 _OPEN = "document.querySelector('#views button[role=tab][aria-selected=true]')?.id.replace(/^tab-|-button$/g, '')"
 
-# It stands in the address, so that a copied link opens it again.
+# It stands in the address, so that a copied link opens it again; a link's settings are those of its own view.
 _KEEP_TAB = f"""() => {{
   const address = new URL(window.location);
-  address.searchParams.set('tab', {_OPEN});
+  const query = address.searchParams;
+  const own = query.get('tab');
+  if (own && own !== {_OPEN}) for (const key of [...query.keys()]) if (key.startsWith('set.')) query.delete(key);
+  query.set('tab', {_OPEN});
   history.replaceState(history.state, '', address);
 }}"""
 
@@ -86,7 +90,8 @@ class ViewTabs:
         if panel is None:
             return visit
         view = panel.view
-        given = {s.name: s.read(query[f"set.{s.name}"]) for s in view.settings if f"set.{s.name}" in query}
+        read = {s.name: s.read(query[f"set.{s.name}"]) for s in view.settings if f"set.{s.name}" in query}
+        given = {name: value for name, value in read.items() if value is not None}
         return replace(visit, view=view.name, settings={**visit.settings, view.name: given})
 
     def reset(self, visit: Visit) -> Visit:
@@ -104,20 +109,26 @@ class ViewTabs:
         controls, given = self.panels[visit.view].controls, visit.settings.get(visit.view, {})
         return {control: given.get(name, control.value) for name, control in controls.items()}
 
-    def _open(self, visit: Visit, event: gr.SelectData) -> Visit:
-        return replace(visit, view=list(self.panels)[event.index])
+    def _open(self, visiting: Visiting, event: gr.SelectData) -> Visiting:
+        visit = visiting.now
+        visiting.change(visit, replace(visit, view=list(self.panels)[event.index]))
+        return visiting
 
-    def _set(self, panel: Panel) -> Callable[..., Visit]:
-        def keep(visit: Visit, *given: Any) -> Visit:
-            return replace(visit, settings={**visit.settings, panel.view.name: panel.values(given)})
+    def _set(self, panel: Panel) -> Callable[..., Visiting]:
+        def keep(visiting: Visiting, *given: Any) -> Visiting:
+            visit = visiting.now
+            settings = {**visit.settings, panel.view.name: panel.values(given)}
+            visiting.change(visit, replace(visit, settings=settings))
+            return visiting
 
         return keep
 
     def _stop(self, request: gr.Request) -> None:
         self.runs.stop(str(request.session_hash))
 
-    def _fill(self, visit: Visit, opened: str, request: gr.Request) -> Iterator[dict[Block, Any]]:
+    def _fill(self, visiting: Visiting, opened: str, request: gr.Request) -> Iterator[dict[Block, Any]]:
         """Show the open view at the visit's place: at once where it is known, else as it gets computed."""
+        visit = visiting.now
         visit = replace(visit, view=opened if opened in self.panels else visit.view)
         say, panel = texts_in(visit.language), self.panels[visit.view]
         try:
@@ -145,7 +156,12 @@ class ViewTabs:
         values = checked(view.settings, visit.settings.get(view.name, {}), view.name, subject, say)
         yield prepared(panel, subject, values, say)
         remark = say("view.elsewhere", block=block) if block != visit.block else ""
-        result = None
+        result = self.explorer.known(visit.key, view, subject, values)
+        if result is not None:
+            self.runs.overtake(visitor)
+            yield shown(panel, result, say, visit.dark, remark)
+            yield self._taken_home(visit, panel, subject, values, result)
+            return
         for news in self.runs.start(
             visitor, lambda progress: self.explorer.results(visit.key, view, subject, values, progress)
         ):
@@ -155,5 +171,14 @@ class ViewTabs:
             else:
                 yield waiting(panel, news, say)
         assert result is not None  # a computation that is not stopped has one
-        code = view.python_lines(analysis.weights, analysis.name, analysis.size, analysis.mode, block, token, values)
-        yield done(panel, result, code, self.explorer.home(visit.key, view, subject, values))
+        yield self._taken_home(visit, panel, subject, values, result)
+
+    def _taken_home(
+        self, visit: Visit, panel: Panel, subject: Subject, values: Values, result: Result
+    ) -> dict[Block, Any]:
+        """Updates that offer a result's numbers and Python lines."""
+        analysis = self.explorer.analysis(visit.key)
+        code = panel.view.python_lines(
+            analysis.weights, analysis.name, analysis.size, analysis.mode, subject.block, subject.token, values
+        )
+        return done(panel, result, code, self.explorer.home(visit.key, panel.view, subject, values))

@@ -28,7 +28,7 @@ def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]
         except Exception as error:
             if not isinstance(error, InputError):
                 log.exception("while writing a page to take home")
-            return {"problem": wording.problem(error, say)}
+            return {"problem": wording.problem(error, say, markdown=False)}
 
     return standalone
 

@@ -1,15 +1,16 @@
 """What one visitor has chosen."""
 
+import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, ClassVar
 
 from viz.views import VIEWS
 
 
 @dataclass(frozen=True)
 class Visit:
-    """Kept in gradio's session state, without any tensor.
+    """Where a visitor is, without any tensor.
 
     Attributes:
         key: of the analysis that is shown.
@@ -30,3 +31,23 @@ class Visit:
     view: str = VIEWS[0].name
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outdated: tuple[str, ...] = ()
+
+
+class Visiting:
+    """A visit as it goes on: what Gradio keeps for a session, the same object for all of its handlers.
+
+    Attributes:
+        now: where the visit is.
+    """
+
+    _changing: ClassVar = threading.Lock()  # one for all: Gradio copies what a session begins with, and no lock lets it
+
+    def __init__(self, now: Visit) -> None:
+        self.now = now
+
+    def change(self, before: Visit, after: Visit) -> None:
+        """Take over what a handler changed; what others have changed while it worked stays."""
+        names = [item.name for item in fields(Visit)]
+        changed = {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+        with self._changing:
+            self.now = replace(self.now, **changed)

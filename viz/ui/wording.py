@@ -1,5 +1,6 @@
 """Sentences that the page composes from what was computed."""
 
+import re
 from collections.abc import Sequence
 
 import torch
@@ -9,6 +10,8 @@ from viz.caveats import caveats
 from viz.texts import Texts
 from viz.ui.service import Analysis
 from viz.ui.variant import variant_name
+
+_MARKS = re.compile(r"([\\`*\[\]()!<>#|~$&])")  # what means something in Markdown
 
 
 def model_choices(sources: Sequence[str], say: Texts) -> list[tuple[str, str]]:
@@ -54,8 +57,11 @@ def notice(analysis: Analysis, say: Texts) -> str:
     return " ".join(filter(None, (caveats(analysis.source, analysis.trained, say), smaller)))
 
 
-def problem(error: Exception, say: Texts) -> str:
-    """One sentence for the visitor. What they cannot mend is told without its innards."""
-    if isinstance(error, InputError) and f"error.{error.code}" in say:
-        return say(f"error.{error.code}", **error.details)
-    return say("error.internal")
+def problem(error: Exception, say: Texts, markdown: bool = True) -> str:
+    """One sentence for the visitor, as Markdown or as it is. What they cannot mend is told without its innards."""
+    if not isinstance(error, InputError) or f"error.{error.code}" not in say:
+        return say("error.internal")
+    details = dict(error.details)
+    if markdown:  # a detail may be what a link said: it is shown to the letter, and makes no link of its own
+        details |= {name: _MARKS.sub(r"\\\1", text) for name, text in details.items() if isinstance(text, str)}
+    return say(f"error.{error.code}", **details)

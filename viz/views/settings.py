@@ -1,6 +1,5 @@
 """What a visitor can set in a view, declared: controls are built from it, and what comes back is checked by it."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -60,9 +59,12 @@ class Choice:
             raise InputError("view.choice", message, setting=self.name, options=options)
         return str(value)
 
-    def read(self, text: str) -> Value:
-        """The value that stands in a link: an option, or several with commas between."""
-        return tuple(filter(None, text.split(","))) if self.several else text
+    def read(self, text: str) -> Value | None:
+        """The value that stands in a link: an option, or several with commas between; None where it is no option."""
+        values = tuple(filter(None, text.split(",")))
+        if not callable(self.options) and not set(values) <= set(self.options):
+            return None
+        return values if self.several else text
 
 
 @dataclass(frozen=True)
@@ -98,12 +100,12 @@ class Number:
             raise InputError("view.number", message, setting=self.name, low=self.low, high=self.high)
         return int(number) if whole else float(number)
 
-    def read(self, text: str) -> Value:
-        """The value that stands in a link; what is no number becomes one that no range holds."""
+    def read(self, text: str) -> Value | None:
+        """The value that stands in a link; None where it is no number in the range."""
         try:
-            return float(text)
+            return self.check(float(text))
         except ValueError:
-            return math.nan
+            return None
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,16 @@ def test_reports_and_results_arrive_in_order() -> None:
     ]
 
 
+def test_waiting_for_the_networks_is_told() -> None:
+    lock = threading.Lock()
+    runs: Runs[str] = Runs(lock)
+    lock.acquire()
+    answers = runs.start("anna", counting)
+    assert next(answers) == 0.0  # nothing has begun, and it says so
+    lock.release()
+    assert list(answers)[-1] == "result 3"
+
+
 def test_an_error_reaches_the_one_who_waits_and_frees_the_networks() -> None:
     lock = threading.Lock()
     runs: Runs[str] = Runs(lock)

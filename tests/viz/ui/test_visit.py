@@ -1,0 +1,31 @@
+"""Handlers of one visitor that run at the same time do not undo each other."""
+
+from copy import deepcopy
+from dataclasses import replace
+
+from viz.ui.visit import Visit, Visiting
+
+START = Visit("key", "blocks2.1", (10, 20))
+
+
+def test_only_what_a_handler_changed_is_taken_over() -> None:
+    visiting = Visiting(START)
+    before = visiting.now  # a slow handler begins …
+    visiting.change(visiting.now, replace(visiting.now, language="zh-CN"))  # … and another one is done before it
+    visiting.change(before, replace(before, key="another", outdated=("key",)))
+    assert visiting.now == replace(START, key="another", outdated=("key",), language="zh-CN")
+
+
+def test_of_two_changes_of_the_same_thing_the_later_one_holds() -> None:
+    visiting = Visiting(START)
+    before = visiting.now
+    visiting.change(before, replace(before, pixel=(1, 1)))
+    visiting.change(before, replace(before, pixel=(2, 2)))
+    assert visiting.now.pixel == (2, 2)
+
+
+def test_every_session_begins_with_a_visit_of_its_own() -> None:
+    first = Visiting(START)
+    second = deepcopy(first)  # what Gradio does
+    second.change(second.now, replace(second.now, language="zh-CN"))
+    assert first.now.language == "en"
