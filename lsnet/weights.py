@@ -116,11 +116,20 @@ def load_file(path: Path) -> tuple[nn.Module, WeightsCard]:
 
 
 def save_weights(path: Path, model: nn.Module, card: WeightsCard, dtype: torch.dtype | None = None) -> None:
-    """Write a network and its card to a ``.safetensors`` file, floating-point tensors in ``dtype`` if one is given."""
-    state = {
-        name: (value.to(dtype) if dtype is not None and value.is_floating_point() else value).contiguous().cpu()
-        for name, value in model.state_dict().items()
-    }
+    """Write a network and its card to a ``.safetensors`` file.
+
+    With a ``dtype``, floating-point tensors are written in it, and integers, such as the offsets that attention biases
+    are looked up by, in 16 bits where they fit.
+    """
+
+    def written(value: Tensor) -> Tensor:
+        if dtype is not None and value.is_floating_point():
+            value = value.to(dtype)
+        elif dtype is not None and value.dtype is torch.int64 and (value == value.to(torch.int16)).all():
+            value = value.to(torch.int16)
+        return value.contiguous().cpu()
+
+    state = {name: written(value) for name, value in model.state_dict().items()}
     safetensors.torch.save_file(state, path, metadata={"lsnet": card.to_json()})
 
 

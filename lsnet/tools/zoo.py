@@ -18,9 +18,11 @@ import torch
 
 from lsnet.complexity import Cost, model_cost
 from lsnet.config import MixerName
+from lsnet.errors import InputError
 from lsnet.registry import create_lsnet
 from lsnet.tools import bundle, train
-from lsnet.tools.timing import Timing, compare, machine
+from lsnet.tools.command_line import run
+from lsnet.tools.timing import compare, machine
 from lsnet.weights import BUNDLED_DIR, ZOO_FAMILY, zoo_name
 
 SEEDS: Mapping[MixerName, int] = {"ls": 3, "none": 2, "static": 3, "small": 2, "attention": 3}
@@ -63,7 +65,7 @@ def collect(output: Path) -> list[dict[str, Any]]:
     Parameters and MACs are those of the inference form at the evaluation size, without the classifier.
 
     Raises:
-        ValueError: the runs differ in more than mixer and seed.
+        InputError: the runs differ in more than mixer and seed.
     """
     rows, recipes = [], []
     for mixer, seed in plan():
@@ -82,38 +84,56 @@ def collect(output: Path) -> list[dict[str, Any]]:
             row |= {f"{name} {key}": value for key, value in rate.items()}
         rows.append(row)
     if any(recipe != recipes[0] for recipe in recipes):
-        raise ValueError(f"expected runs under {output} that differ in mixer and seed only")
+        raise InputError("zoo.unlike", f"expected runs under {output} that differ in mixer and seed only")
     return rows
 
 
-def times(mixers: Sequence[str], size: int, seconds: float = 20.0) -> dict[str, Timing]:
-    """How long each mixer's network takes for one picture of ``size`` pixels here, in its inference form, by mixer."""
+def timed(rows: Sequence[Mapping[str, Any]], seconds: float = 20.0) -> list[dict[str, Any]]:
+    """The rows with the median time of one picture here, and with what "here" is.
+
+    Networks take turns, in their inference form, at the evaluation size.
+    """
+    size = rows[0]["size"]
     batch = torch.randn(1, 3, size, size)
+    mixers = dict.fromkeys(row["mixer"] for row in rows)
     networks = {mixer: create_lsnet(ZOO_FAMILY, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
     with torch.inference_mode():
         calls = {mixer: partial(network, batch) for mixer, network in networks.items()}
-        return {timing.name: timing for timing in compare(f"{size} px", calls, mixers[0], seconds)}
+        timings = {timing.name: timing for timing in compare(f"{size} px", calls, rows[0]["mixer"], seconds)}
+    here = machine()
+    where = f"{here['processor']}, {here['threads']} threads"
+    return [{**row, "milliseconds": round(timings[row["mixer"]].median_ms, 2), "machine": where} for row in rows]
 
 
-def summary(rows: Sequence[Mapping[str, Any]], timings: Mapping[str, Timing]) -> str:
+def read_table(path: Path = BUNDLED_DIR / "zoo.csv") -> list[dict[str, str]]:
+    """A row for each run, as :func:`tabulate` wrote them."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def summary(rows: Sequence[Mapping[str, Any]]) -> str:
     """A Markdown table of mixers: seeds, cost, time, and mean and spread of each set's accuracy over the seeds."""
     sets = [key.removesuffix(" accuracy") for key in rows[0] if key.endswith(" accuracy")]
-    first = next(iter(timings.values()))
+    pictures = {name: f"{name}, top-1 of {int(rows[0][f'{name} pictures']):,}" for name in sets}
     lines = [
-        f"| mixer | seeds | parameters | MACs | time of one picture, relative to `{first.baseline}` | "
-        + " | ".join(f"{name}, top-1" for name in sets)
-        + " |",
+        "| mixer | seeds | parameters | MACs | time of one picture | " + " | ".join(pictures.values()) + " |",
         "|---" * (5 + len(sets)) + "|",
     ]
-    for mixer in SEEDS:
-        mine = [row for row in rows if row["mixer"] == mixer]
-        if mine:
-            cells = [mean_and_spread([100 * float(row[f"{name} accuracy"]) for row in mine]) for name in sets]
-            size = f"{mine[0]['parameters'] / 1e6:.2f} M | {mine[0]['macs'] / 1e6:.0f} M"
-            time = f"{timings[mixer].median_ms:.1f} ms ({1 / timings[mixer].ratio:.2f} ×)"
-            lines.append(f"| `{mixer}` | {len(mine)} | {size} | {time} | " + " | ".join(cells) + " |")
-    here = machine()
-    lines += ["", f"Times are medians of networks that took turns, on {here['processor']}, {here['threads']} threads."]
+    runs = {mixer: [row for row in rows if row["mixer"] == mixer] for mixer in SEEDS}
+    baseline = float(rows[0]["milliseconds"])
+    for mixer, mine in runs.items():
+        if not mine:
+            continue
+        cells = [mean_and_spread([100 * float(row[f"{name} accuracy"]) for row in mine]) for name in sets]
+        milliseconds = float(mine[0]["milliseconds"])
+        size = f"{int(mine[0]['parameters']) / 1e6:.2f} M | {int(mine[0]['macs']) / 1e6:.0f} M"
+        time = f"{milliseconds:.1f} ms ({milliseconds / baseline:.2f} ×)"
+        lines.append(f"| `{mixer}` | {len(mine)} | {size} | {time} | " + " | ".join(cells) + " |")
+    lines += [
+        "",
+        f"At {rows[0]['size']} px; parameters and MACs of the inference form without its classifier. Times are medians "
+        f"of networks that took turns, on {rows[0]['machine']}.",
+    ]
     return "\n".join(lines)
 
 
@@ -125,17 +145,14 @@ def mean_and_spread(values: Sequence[float]) -> str:
 
 
 def write_table(
-    rows: Sequence[Mapping[str, Any]],
-    timings: Mapping[str, Timing],
-    table: Path = BUNDLED_DIR / "zoo.csv",
-    readmes: Sequence[Path] = READMES,
+    rows: Sequence[Mapping[str, Any]], table: Path = BUNDLED_DIR / "zoo.csv", readmes: Sequence[Path] = READMES
 ) -> None:
-    """Write the CSV and replace the tables in the READMEs."""
+    """Write the CSV and replace the tables in the READMEs, which say what the CSV says."""
     with table.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], "milliseconds"])
+        writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "milliseconds": round(timings[row["mixer"]].median_ms, 2)} for row in rows)
-    told = summary(rows, timings)
+        writer.writerows(rows)
+    told = summary(read_table(table))
     for readme in readmes:
         before, _, rest = readme.read_text(encoding="utf-8").partition(START)
         _, _, after = rest.partition(END)
@@ -146,9 +163,8 @@ def tabulate(output: Path) -> None:
     """Collect the finished runs, time their networks, and write the tables."""
     rows = collect(output)
     if not rows:
-        raise ValueError(f"expected at least one finished run under {output}, found none")
-    mixers = list(dict.fromkeys(row["mixer"] for row in rows))
-    write_table(rows, times(mixers, rows[0]["size"]))
+        raise InputError("zoo.none", f"expected at least one finished run under {output}, found none")
+    write_table(timed(rows))
 
 
 def bundle_all(output: Path, rest: Sequence[str]) -> None:
@@ -180,4 +196,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

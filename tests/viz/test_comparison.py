@@ -38,7 +38,10 @@ def inside(predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace) 
 
 @pytest.fixture(scope="module")
 def between(predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace) -> Comparison:
-    return compare_mixers(predictor, photo, trace, BLOCK, TOKEN, among="siblings", mixers=MIXERS)
+    """As where no zoo is bundled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(siblings, "bundled_names", lambda: ["lsnet_t"])
+        return compare_mixers(predictor, photo, trace, BLOCK, TOKEN, among="siblings", mixers=MIXERS)
 
 
 def network(mixer: ComparedMixer, like: lsnet.Predictor) -> lsnet.Predictor:
@@ -220,6 +223,19 @@ def test_siblings_differ_in_the_mixer_alone_and_say_that_they_are_untrained(betw
         assert np.square(row.attribution).mean() == pytest.approx(1, rel=1e-4)
     assert "untrained" in between.place.weights
     assert all(np.isfinite(array).all() for array in between.arrays().values())
+
+
+def test_the_bundled_zoo_is_compared_with_what_was_measured_of_it(
+    predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace
+) -> None:
+    result = compare_mixers(predictor, photo, trace, BLOCK, TOKEN, among="siblings", mixers=MIXERS)
+    assert all(row.trained for row in result.rows)
+    known = zoo_accuracy()
+    for row in result.rows:
+        assert row.network is not None
+        assert row.network.accuracy == known[row.mixer]
+        assert {one.data for one in row.network.accuracy} == {"imagenette160", "caltech101_160"}
+        assert all(0.3 < one.low <= one.mean <= one.high < 1 for one in row.network.accuracy)
 
 
 def test_siblings_of_another_variant_are_looked_at_in_the_same_stage(photo: Image.Image) -> None:
