@@ -192,7 +192,9 @@ def test_kernels_follow_a_live_camera_at_the_place_that_was_pinned(visit: Visit)
         arg=before,
     )  # the camera's test picture moves, and so do its kernels
     assert explorer(page, "pins") == pinned
-    assert page.locator("[data-part='fact-run']").inner_text().endswith("pictures a second")
+    page.wait_for_function(
+        "document.querySelector('[data-part=fact-run]').innerText.endsWith('pictures a second')"
+    )  # which a machine that is busy with something else leaves out for a moment
 
 
 def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Predictor) -> None:

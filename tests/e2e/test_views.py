@@ -10,6 +10,7 @@ import pytest
 
 import lsnet
 from tests.e2e.conftest import MODEL
+from tests.e2e.hand import explorer, hover
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.texts import entries
@@ -97,6 +98,41 @@ def test_a_link_sets_the_view_that_it_opens(visit: Visit) -> None:
     for setting, option in (("show", "scaling"), ("quantity", "bytes")):
         label = entries("en")[f"view.cost.set.{setting}.{option}"]
         assert page.locator("#views").get_by_label(label, exact=True).first.is_checked()
+
+
+def test_inspector_and_views_stay_at_the_same_place_when_the_picture_is_seen_otherwise(
+    visit: Visit, tmp_path: Path
+) -> None:
+    page = visit("?tab=kernels")
+    settled(page, "kernels")
+    hover(page, 200, 150)
+    place = page.evaluate("window.lsnetExplorer.clientOf({ x: 200, y: 150 })")
+    page.mouse.click(place["x"], place["y"])
+    settled(page, "kernels")
+    pinned = explorer(page, "pixel")
+    page.locator("#more button").first.click()
+    with page.expect_response(lambda response: "trace.lsnx" in response.url):
+        page.locator("#size").get_by_text("320").click()
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
+    assert explorer(page, "pixel") == pinned
+    page.wait_for_function("document.querySelector('#status').innerText.includes('320')")
+    settled(page, "kernels")
+    with page.expect_download() as download:
+        page.locator("#npz-kernels").click()
+    download.value.save_as(tmp_path / "kernels.npz")
+    with np.load(tmp_path / "kernels.npz", allow_pickle=False) as stored:
+        told = re.findall(r"row (\d+), column (\d+)", str(stored["place"]))[0]
+    token = explorer(page, "token")
+    assert tuple(map(int, told)) == (token["row"], token["col"])
+
+
+def test_a_views_settings_leave_the_address_with_it(visit: Visit) -> None:
+    page = visit("?tab=cost&set.show=paper")
+    settled(page, "cost")
+    open_tab(page, "attention")
+    settled(page, "attention")
+    assert "tab=attention" in page.url
+    assert "set." not in page.url
 
 
 def test_settings_that_do_not_apply_are_not_shown(visit: Visit) -> None:

@@ -47,7 +47,9 @@ class Page:
         """The whole page, already showing the first example."""
         say = texts_in("en")
         with gr.Blocks(title=say("app.title"), analytics_enabled=False, fill_width=True) as blocks:
-            self.visit = gr.State(Visiting(self.opening), time_to_live=7200, delete_callback=self._leave)
+            self.visit = gr.State(
+                Visiting(self.opening), time_to_live=7200, delete_callback=lambda visiting: self._leave(visiting)
+            )
             self.dark = gr.Checkbox(visible=False)
             with gr.Row(elem_id="heading"):
                 gr.Markdown(f"# {say('app.title')}", elem_id="title")

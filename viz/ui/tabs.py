@@ -128,11 +128,14 @@ class ViewTabs:
 
     def _fill(self, visiting: Visiting, opened: str, request: gr.Request) -> Iterator[dict[Block, Any]]:
         """Show the open view at the visit's place: at once where it is known, else as it gets computed."""
-        visit = visiting.now
+        turn, visit = visiting.take_turn(), visiting.now
         visit = replace(visit, view=opened if opened in self.panels else visit.view)
         say, panel = texts_in(visit.language), self.panels[visit.view]
         try:
-            yield from self._filled(visit, panel, say, str(request.session_hash))
+            for updates in self._filled(visit, panel, say, str(request.session_hash)):
+                yield updates
+                if visiting.turn != turn:
+                    raise Overtaken
         except Overtaken:
             pass  # what is asked for now fills the tab
         except Cancelled:

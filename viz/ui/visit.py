@@ -38,12 +38,20 @@ class Visiting:
 
     Attributes:
         now: where the visit is.
+        turn: number of the latest request to fill a view.
     """
 
     _changing: ClassVar = threading.Lock()  # one for all: Gradio copies what a session begins with, and no lock lets it
 
     def __init__(self, now: Visit) -> None:
         self.now = now
+        self.turn = 0
+
+    def take_turn(self) -> int:
+        """The number of a request, by which it knows whether a later one has come."""
+        with self._changing:
+            self.turn += 1
+            return self.turn
 
     def change(self, before: Visit, after: Visit) -> None:
         """Take over what a handler changed; what others have changed while it worked stays."""

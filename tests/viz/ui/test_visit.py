@@ -24,6 +24,13 @@ def test_of_two_changes_of_the_same_thing_the_later_one_holds() -> None:
     assert visiting.now.pixel == (2, 2)
 
 
+def test_a_request_knows_whether_a_later_one_has_come() -> None:
+    visiting = Visiting(START)
+    first = visiting.take_turn()
+    assert visiting.turn == first
+    assert visiting.take_turn() == visiting.turn != first
+
+
 def test_every_session_begins_with_a_visit_of_its_own() -> None:
     first = Visiting(START)
     second = deepcopy(first)  # what Gradio does
