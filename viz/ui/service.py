@@ -41,7 +41,7 @@ Picture = str | os.PathLike[str] | Image.Image
 SIZES = (224, 320, 448)  # what the page offers
 MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 
-KEPT_BYTES = 2**29  # of all analyses, as their payloads are; in memory they take several times as much
+KEPT_BYTES = 2**27  # of all analyses, as their payloads are; in memory they take several times as much
 KEPT_PREDICTORS = 8
 KEPT_RESULTS = 64
 KEPT_HOMES = 512  # results whose files to take home lie ready

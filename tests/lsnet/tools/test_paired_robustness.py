@@ -12,6 +12,8 @@ from lsnet.tools import paired_robustness
 from lsnet.tools.corruptions import CORRUPTIONS
 from lsnet.tools.data import Pictures
 from lsnet.tools.paired_robustness import KINDS, Answers, fill, main, markdown, summary, with_interval
+from lsnet.tools.zoo import SEEDS
+from lsnet.weights import BUNDLED_DIR, zoo_name
 from tests.lsnet.tools.test_corruptions import needs_the_package
 from tests.lsnet.tools.test_validate import weights
 
@@ -95,3 +97,10 @@ def test_the_command_on_a_folder(tree: Path, tmp_path: Path, capsys: pytest.Capt
     with (tmp_path / "out" / "robustness.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["pictures"], row["conditions"], row["against_first"]) for row in rows] == [("10", "2", "0.0")] * 2
+
+
+def test_the_zoos_table_says_what_was_measured() -> None:
+    with (BUNDLED_DIR / "zoo_robustness.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert {row["weights"] for row in rows} == {f"bundled/{zoo_name(mixer)}" for mixer in SEEDS}
+    assert markdown(rows) in (BUNDLED_DIR / "README.md").read_text(encoding="utf-8")
