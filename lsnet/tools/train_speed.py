@@ -46,7 +46,8 @@ def plain_updates(recipe: Recipe, data: Path, workers: int, device: torch.device
         persistent_workers=workers > 0,
     )
     batches: Iterator[tuple[Tensor, Tensor]] = chain.from_iterable(repeat(loader))
-    classes = len(dataset.reader.class_to_idx)
+    reader = dataset.reader
+    classes = len(reader.class_to_idx if hasattr(reader, "class_to_idx") else reader.class_name_to_idx)  # of a tar
     model = timm.create_model(recipe.model, num_classes=classes, **recipe.options).to(device).train()
     optimizer = create_optimizer_v2(model, recipe.opt, lr=recipe.lr, weight_decay=recipe.weight_decay)
     loss_function = LabelSmoothingCrossEntropy(recipe.smoothing)
