@@ -17,7 +17,7 @@ import timm
 import lsnet  # noqa: F401 (registers the models)
 from lsnet.complexity import counted_cost
 from lsnet.tools import train
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 
 PAPER_FILE = Path(__file__).resolve().parents[2] / "assets" / "paper_tables.json"
 SIZE = 224  # pixels, in all five tables
@@ -139,4 +139,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

@@ -17,7 +17,7 @@ from lsnet.model import LSNet
 from lsnet.ops import ska
 from lsnet.predictor import choose_device
 from lsnet.registry import create_lsnet
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.timing import Timing, compare, report
 
 
@@ -135,4 +135,4 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

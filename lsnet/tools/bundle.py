@@ -15,7 +15,7 @@ import torch
 
 from lsnet.errors import InputError
 from lsnet.predictor import load_predictor
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.distill import EFFICIENTNET_LITE0
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
@@ -195,4 +195,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

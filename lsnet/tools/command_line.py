@@ -6,7 +6,7 @@ from collections.abc import Callable
 from lsnet.errors import InputError
 
 
-def run(main: Callable[[], None]) -> None:
+def run_tool(main: Callable[[], None]) -> None:
     """Run a tool; of an :class:`InputError`, only its sentence reaches the terminal, with exit status 1."""
     try:
         main()

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from lsnet.errors import InputError
 from lsnet.preprocess import Preprocess
+from lsnet.tools.writing import write_in_one_step
 
 Split = Literal["train", "val"]
 TorchvisionName = Literal["imagenette", "caltech101", "imagenet"]
@@ -255,13 +256,6 @@ def _fill(
     part.replace(_named(stem, ".npy"))
     # Last: the index says that the pixels are complete.
     write_in_one_step(_named(stem, ".json"), json.dumps({"aspects": aspects, "broken": broken}))
-
-
-def write_in_one_step(path: Path, text: str) -> None:
-    """Write a file that is never seen half-written: an interruption leaves the old one or the new one."""
-    part = _named(path, f".{uuid.uuid4().hex}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def _named(stem: Path, ending: str) -> Path:

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from lsnet.errors import InputError
 from lsnet.tools import crops
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import Pictures, joint_classes, training_pictures
 from lsnet.tools.sets import add_set_arguments, sources_of
 
@@ -215,4 +215,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

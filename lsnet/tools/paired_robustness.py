@@ -27,7 +27,7 @@ from tqdm import tqdm
 from lsnet.errors import InputError
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools import corruptions
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
@@ -226,4 +226,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

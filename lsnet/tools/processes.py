@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -50,6 +51,15 @@ class Processes:
         """Until all processes are here."""
         if self.count > 1:
             distributed.barrier()
+
+    @contextmanager
+    def leader_first(self) -> Iterator[None]:
+        """The leading process does what is inside while the others wait; then they do, and find its files."""
+        if not self.leads:
+            self.wait()
+        yield
+        if self.leads:
+            self.wait()
 
     @property
     def leads(self) -> bool:

@@ -31,7 +31,7 @@ from torch import nn
 from lsnet.errors import InputError
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools import corruptions
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
@@ -39,6 +39,7 @@ from lsnet.tools.published import IMAGENET_C, PUBLISHED, Published, published_pi
 from lsnet.tools.sets import add_set_arguments, sources_of
 from lsnet.tools.timing import machine
 from lsnet.tools.validate import Validation, matched_pictures, validate
+from lsnet.tools.writing import write_in_one_step
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,7 @@ class Table:
 
     def _write_json(self, path: Path) -> None:
         content = {**self.record, "subject": self.subject, "summary": summary(self.rows), "rows": self.rows}
-        part = path.with_suffix(".part")  # replaced in one step: an interruption leaves the old file or the new one
-        part.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        part.replace(path)
+        write_in_one_step(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
 
     def _write_csv(self, path: Path) -> None:
         versions = ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
@@ -234,11 +233,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
     if args.crop_pct:
         predictor = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=args.crop_pct))
-    if not processes.leads:
-        processes.wait()  # until what --dataset names is downloaded
-    sources = sources_of(args)
-    if processes.leads:
-        processes.wait()
+    with processes.leader_first():
+        sources = sources_of(args)
     packages = ["torch", "timm", "numpy", "pillow"]
     if sources:
         corruptions.package_version()
@@ -256,13 +252,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with ThreadPoolExecutor(max(args.workers, 1)) as threads, corruptions.process_pool(args.workers) as pool:
         conditions = published_conditions(args, predictor, threads)
-        if not processes.leads:
-            processes.wait()
-        for source in sources:
-            pictures = matched_pictures(source, predictor, args.cache)
-            conditions += conditions_made_here(args, predictor, pictures, pool)
-        if processes.leads:
-            processes.wait()  # the pictures are decoded now
+        with processes.leader_first():
+            for source in sources:
+                pictures = matched_pictures(source, predictor, args.cache)
+                conditions += conditions_made_here(args, predictor, pictures, pool)
         if not conditions:
             parser.error("expected a folder of a published set, --data or --dataset")
         waiting = [condition for condition in conditions if not table.has(condition)]
@@ -279,4 +272,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

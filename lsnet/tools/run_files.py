@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lsnet.tools import export
-from lsnet.tools.data import write_in_one_step
 from lsnet.tools.metrics import Tally
+from lsnet.tools.writing import write_in_one_step
 
 if TYPE_CHECKING:
     from lsnet.tools.train import Trainer

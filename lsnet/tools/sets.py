@@ -77,13 +77,8 @@ def sources_of(args: argparse.Namespace) -> list[Source]:
 
 def load_sets(args: argparse.Namespace, recipe: Recipe, processes: Processes) -> Sets:
     """Decode, or find decoded, what the options name; one process decodes and the others wait for it."""
-    if not processes.leads:
-        processes.wait()
-    sources = sources_of(args)
-    sets = decode(sources, recipe, args.cache)
-    if processes.leads:
-        processes.wait()
-    return sets
+    with processes.leader_first():
+        return decode(sources_of(args), recipe, args.cache)
 
 
 def decode(sources: Sequence[Source], recipe: Recipe, cache: Path) -> Sets:

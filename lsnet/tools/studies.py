@@ -33,7 +33,7 @@ from lsnet.errors import InputError
 from lsnet.mixers import LKP, LSConv
 from lsnet.model import LSNet
 from lsnet.predictor import Predictor, load_predictor
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import PICTURE_SUFFIXES
 from lsnet.weights import BUNDLED_DIR, weights_label
 
@@ -342,4 +342,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

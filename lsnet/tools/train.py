@@ -28,7 +28,7 @@ from tqdm import tqdm
 import lsnet  # noqa: F401 (registers the models)
 from lsnet.errors import InputError
 from lsnet.tools import crops, distill
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import Pictures
 from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
@@ -361,4 +361,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

@@ -21,7 +21,7 @@ from timm.optim import create_optimizer_v2
 from torch import Tensor
 
 import lsnet  # noqa: F401 (registers the models)
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import Source
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
@@ -117,4 +117,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

@@ -20,7 +20,7 @@ from lsnet.labels import Label
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.preprocess import Preprocess
 from lsnet.tools import crops
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import Pictures, Source, held_out_pictures
 from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
@@ -182,11 +182,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
     speed = table_speed(predictor, processes, args.throughput_seconds) if args.throughput else None
     predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if not processes.leads:
-        processes.wait()
-    prepared = [matched_pictures(source, predictor, args.cache) for source in sources_of(args)]
-    if processes.leads:
-        processes.wait()  # the pictures are decoded now
+    with processes.leader_first():
+        prepared = [matched_pictures(source, predictor, args.cache) for source in sources_of(args)]
     results = [validate(predictor, pictures, processes, args.batch_size) for pictures in prepared]
     if processes.leads:
         preprocess: Preprocess = predictor.preprocess
@@ -210,4 +207,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

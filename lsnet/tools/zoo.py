@@ -21,7 +21,7 @@ from lsnet.config import MixerName
 from lsnet.errors import InputError
 from lsnet.registry import create_lsnet
 from lsnet.tools import bundle, train
-from lsnet.tools.command_line import run
+from lsnet.tools.command_line import run_tool
 from lsnet.tools.timing import compare, machine
 from lsnet.weights import BUNDLED_DIR, ZOO_FAMILY, zoo_name
 
@@ -196,4 +196,4 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    run(main)
+    run_tool(main)

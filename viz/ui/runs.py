@@ -47,17 +47,19 @@ class Runs(Generic[T]):
         news: queue.SimpleQueue[float | T | BaseException | None] = queue.SimpleQueue()
         threading.Thread(target=self._work, args=(compute, run, news), daemon=True).start()
         try:
-            try:
-                item = news.get(timeout=PATIENCE)
-            except queue.Empty:  # it waits for the networks: that is told too
-                yield 0.0
-                item = news.get()
-            while item is not None:
+            patience: float | None = PATIENCE
+            while True:
+                try:
+                    item = news.get(timeout=patience)
+                except queue.Empty:  # it waits for the networks: that is told too
+                    item = 0.0
+                patience = None
+                if item is None:
+                    return
                 if isinstance(item, BaseException):
                     raise item
                 run.go_on()
                 yield item
-                item = news.get()
         finally:
             run.end = run.end or Cancelled()
             with self._guard:

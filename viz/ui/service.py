@@ -251,15 +251,14 @@ class Explorer:
 
         The caller holds :attr:`networks`.
         """
-        place = _place(key, view, subject, values)
-        result = self._results.get(place)
+        result = self.known(key, view, subject, values)
         if result is not None:
             yield result
             return
         for result in view.results(replace(subject, progress=progress), values):
             yield result
         if result is not None:
-            self._results.put(place, result)
+            self._results.put(_place(key, view, subject, values), result)
 
     def analysis(self, key: str) -> Analysis:
         """A kept analysis.
