@@ -45,6 +45,13 @@ def test_every_view_opens_and_fits_the_window(visit: Visit, view: View, width: i
     assert page.get_by_text(entries(language)["error.internal"]).count() == 0
 
 
+def test_a_browser_that_lags_behind_shows_everything(visit: Visit) -> None:
+    page = visit()
+    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
+    open_tab(page, "cost")
+    settled(page, "cost")
+
+
 def test_what_is_taken_home_is_what_was_computed(visit: Visit, tmp_path: Path) -> None:
     page = visit("?tab=kernels")
     settled(page, "kernels")

@@ -131,19 +131,20 @@ class ViewTabs:
         turn, visit = visiting.take_turn(), visiting.now
         visit = replace(visit, view=opened if opened in self.panels else visit.view)
         say, panel = texts_in(visit.language), self.panels[visit.view]
+        told: dict[Block, dict[str, Any]] = {}
         try:
             for updates in self._filled(visit, panel, say, str(request.session_hash)):
-                yield updates
+                yield _with(told, updates)
                 if visiting.turn != turn:
                     raise Overtaken
         except Overtaken:
             pass  # what is asked for now fills the tab
         except Cancelled:
-            yield stopped(panel, say("view.stopped"))
+            yield _with(told, stopped(panel, say("view.stopped")))
         except Exception as error:
             if not isinstance(error, InputError):
                 log.exception("while computing %s", visit.view)
-            yield stopped(panel, wording.problem(error, say))
+            yield _with(told, stopped(panel, wording.problem(error, say)))
 
     def _filled(self, visit: Visit, panel: Panel, say: Texts, visitor: str) -> Iterator[dict[Block, Any]]:
         view, analysis = panel.view, self.explorer.analysis(visit.key)
@@ -185,3 +186,14 @@ class ViewTabs:
             analysis.weights, analysis.name, analysis.size, analysis.mode, subject.block, subject.token, values
         )
         return done(panel, result, code, self.explorer.home(visit.key, panel.view, subject, values))
+
+
+def _with(told: dict[Block, dict[str, Any]], updates: dict[Block, Any]) -> dict[Block, Any]:
+    """Everything that was told and what is new, which ``told`` takes up.
+
+    Gradio's client turns one answer into the next in place, also while it waits to be drawn: a browser that lags behind
+    finds only the last one in all of them.
+    """
+    for component, update in updates.items():
+        told[component] = {**told.get(component, {}), **update}
+    return {component: dict(update) for component, update in told.items()}  # Gradio empties what it is given
