@@ -95,7 +95,7 @@ def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
     contexts: list[Any] = []
     wrong: list[str] = []
 
-    def visit(query: str = "", width: int = 1280, height: int = 900, **options: Any) -> Any:
+    def visit(query: str = "", width: int = 1280, height: int = 900, slower: float = 1, **options: Any) -> Any:
         options = {"locale": "en-US"} | options
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
@@ -104,6 +104,8 @@ def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: _note_foreign(request.url, app_url, wrong))
+        if slower > 1:  # as on a machine with a slower processor, by this factor
+            context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": slower})
         page.goto(f"{app_url}{query}")
         page.wait_for_selector('.lsx[data-ready="true"]')
         return page

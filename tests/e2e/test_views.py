@@ -46,9 +46,7 @@ def test_every_view_opens_and_fits_the_window(visit: Visit, view: View, width: i
 
 
 def test_a_browser_that_lags_behind_shows_everything(visit: Visit) -> None:
-    page = visit()
-    page.context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 6})
-    open_tab(page, "cost")
+    page = visit("?tab=cost", width=390, slower=4)
     settled(page, "cost")
 
 
