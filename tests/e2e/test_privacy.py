@@ -21,10 +21,10 @@ NAME = "my-secret-holiday"
 # The app, whose sweeps come every second here, and which forgets what its visitors leave after one.
 BRISK = """
 import sys
-from viz.ui import service
+from viz.ui import folders, service
 from viz.ui.config import parse_arguments
 from viz.ui.launch import launch
-service.UPLOAD_SECONDS, service.SWEEP_SECONDS = 3, 1
+folders.UPLOAD_SECONDS, service.SWEEP_SECONDS = 3, 1
 launch(parse_arguments(sys.argv[1:]))
 """
 

@@ -17,7 +17,7 @@ def add_api(explorer: Explorer) -> None:
     def analyze(image: str, model: str | None, size: float, mode: str) -> tuple[dict[str, Any], str]:
         """Trace a picture. Returns a summary, and all tensors as one file (layout: viz/payload.py)."""
         try:
-            key = explorer.analyse(image, model or explorer.opening_source, int(size), mode, exact=True)
+            key = explorer.analyse(image, model or explorer.networks.opening, int(size), mode, exact=True)
         except InputError as error:
             raise gr.Error(wording.problem(error, texts_in("en"), markdown=False)) from error
         analysis = explorer.analysis(key)
@@ -44,7 +44,7 @@ def add_api(explorer: Explorer) -> None:
             "device": trace.device,
             "seconds": trace.seconds,
         }
-        return summary, str(explorer.payload(key))
+        return summary, str(explorer.folders.payload(key))
 
     # Invisible components, so that the endpoint takes a file and gives one, as gradio_client hands them over.
     inputs: list[Component] = [

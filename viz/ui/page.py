@@ -41,7 +41,7 @@ class Page:
     def __init__(self, explorer: Explorer) -> None:
         self.explorer = explorer
         self.localize = Localizer()
-        self.opening = open_example(explorer, examples()[0], explorer.opening_source)
+        self.opening = open_example(explorer, examples()[0], explorer.networks.opening)
 
     def build(self) -> gr.Blocks:
         """The whole page, already showing the first example."""
@@ -57,7 +57,7 @@ class Page:
             self.problem = gr.Markdown(visible=False, elem_id="problem")
             warning = wording.notice(self.explorer.analysis(self.opening.key), say)
             self.notice = gr.Markdown(warning, visible=bool(warning), elem_id="notice")  # honest before any event
-            self.inputs = Inputs(self.localize, say, self.explorer.sources, self.explorer.opening_source)
+            self.inputs = Inputs(self.localize, say, self.explorer.networks.sources, self.explorer.networks.opening)
             self.variant = VariantBuilder(self.localize, say)
             self.inspector = inspector_html(
                 {language: entries(language) for language in LANGUAGES},
@@ -173,7 +173,7 @@ class Page:
 
     def _menu(self, source: str, say: Texts) -> Any:
         """The menu of networks with this one chosen, which a visitor may have built."""
-        sources = list(dict.fromkeys([*self.explorer.sources, source]))
+        sources = list(dict.fromkeys([*self.explorer.networks.sources, source]))
         return gr.update(choices=wording.model_choices(sources, say), value=source)
 
     def _bring(self, visit: Visit, picture: str | None, model: str, size: int, mode: str) -> dict[Block, Any]:
@@ -192,7 +192,7 @@ class Page:
         before = self.explorer.find(visit.key)
         pixel = None if before is not None and before.example else visit.pixel
         following = moved(self.explorer, self._outdated(visit, FRAMES_KEPT), key, pixel, visit.block)
-        value = inspector_value(self.explorer.payload(key), key=key, live=True)
+        value = inspector_value(self.explorer.folders.payload(key), key=key, live=True)
         return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
 
     def _choose_example(self, visit: Visit, model: str, size: int, mode: str, event: gr.SelectData) -> dict[Block, Any]:
@@ -243,8 +243,8 @@ class Page:
     def _refusal(self, model: str | None, say: Texts) -> Any:
         """Why there is no network such as a link asks for; nothing where there is."""
         try:
-            if model and model not in self.explorer.sources:
-                self.explorer.predictor(model)
+            if model and model not in self.explorer.networks.sources:
+                self.explorer.networks.predictor(model)
         except InputError as error:
             return gr.update(value=wording.problem(error, say), visible=True)
         return gr.skip()
@@ -306,7 +306,7 @@ class Page:
         place: dict[str, Any] = {"at": {"x": visit.pixel[0], "y": visit.pixel[1]}}
         if colouring is not None:
             place["go"] = place_to_go(visit.block, visit.pixel, colouring)
-        return inspector_value(self.explorer.payload(visit.key), key=visit.key, **place)
+        return inspector_value(self.explorer.folders.payload(visit.key), key=visit.key, **place)
 
     # The end of an analysis, and of a visit.
 

@@ -58,14 +58,14 @@ def follow_link(explorer: Explorer, visit: Visit, asked: Mapping[str, str]) -> V
 def _picture_of_link(explorer: Explorer, visit: Visit, asked: Mapping[str, str]) -> Visit:
     example = next((example for example in examples() if example.id == asked.get("img")), examples()[0])
     model = asked.get("model", "")
-    source = model or explorer.opening_source
+    source = model or explorer.networks.opening
     shown = explorer.find(visit.key)
     if shown and (shown.example, shown.source, shown.size, shown.mode) == (example, source, SIZES[0], "crop"):
         return visit
     try:
         return open_example(explorer, example, source)
     except InputError:  # the link names a network that cannot be had here
-        return open_example(explorer, example, explorer.opening_source)
+        return open_example(explorer, example, explorer.networks.opening)
 
 
 def _seen(geometry: Geometry, pixel: Pixel) -> Pixel:

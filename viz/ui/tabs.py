@@ -51,7 +51,7 @@ class ViewTabs:
     def __init__(self, explorer: Explorer, localize: Localizer, say: Texts) -> None:
         """Build the tabs, inside a ``gr.Blocks``."""
         self.explorer = explorer
-        self.runs: Runs[Result] = Runs(explorer.networks)
+        self.runs: Runs[Result] = Runs(explorer.networks.lock)
         with gr.Tabs(elem_id="views") as self.container:
             self.panels = {view.name: build_panel(view, localize, say) for view in VIEWS}
         self.open = gr.Textbox(visible=False)

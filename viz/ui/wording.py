@@ -8,7 +8,7 @@ import torch
 from lsnet.errors import InputError
 from viz.caveats import caveats
 from viz.texts import Texts
-from viz.ui.service import Analysis
+from viz.ui.analysis import Analysis
 from viz.ui.variant import variant_name
 
 _MARKS = re.compile(r"([\\`*\[\]()!<>#|~$&])")  # what means something in Markdown

@@ -183,7 +183,7 @@ def test_a_gpu_is_borrowed_for_each_picture_where_there_is_one_to_borrow(monkeyp
     explorer = Explorer(AppConfig(model=MODEL, threads=1))
     keys = [e.analyse(examples()[0].path, MODEL, 64, "crop", examples()[0]) for e in (explorer, plain)]
     assert noted == ["decorated _traced_on_gpu", "called"]
-    assert explorer.predictor(MODEL).device == torch.device("cpu")  # where the views compute
+    assert explorer.networks.predictor(MODEL).device == torch.device("cpu")  # where the views compute
     logits = [e.analysis(key).trace.logits for e, key in zip((explorer, plain), keys, strict=True)]
     torch.testing.assert_close(*logits)
 
@@ -203,5 +203,5 @@ def test_a_predictor_is_loaded_for_threads_only_when_they_are_not_given(monkeypa
     def refuse(predictor: Predictor) -> int:
         raise AssertionError("measured, though the number was given")
 
-    monkeypatch.setattr("viz.ui.service.faster_thread_count", refuse)
+    monkeypatch.setattr("viz.ui.networks.faster_thread_count", refuse)
     Explorer(AppConfig(device="cpu", model=MODEL, threads=1))

@@ -13,7 +13,7 @@ from lsnet.weights import save_weights
 from viz.examples import examples
 from viz.payload import MAX_BYTES
 from viz.texts import texts_in
-from viz.ui import kept, service, wording
+from viz.ui import folders, kept, service, wording
 from viz.ui.config import AppConfig, parse_arguments
 from viz.ui.kept import Kept
 from viz.ui.service import Explorer
@@ -50,10 +50,10 @@ def test_kept_has_room_for_many_light_values_or_few_heavy_ones() -> None:
 
 def test_an_analysis_is_kept_with_its_files_until_forgotten(explorer: Explorer) -> None:
     key = explorer.analyse(PHOTO.path, MODEL, 96, "crop", PHOTO)
-    assert explorer.payload(key).is_file()
+    assert explorer.folders.payload(key).is_file()
     assert explorer.analysis(key).name == f"assets/examples/{PHOTO.path.name}"
     explorer.forget(key)
-    assert not explorer.folder(key).exists()
+    assert not explorer.folders.of(key).exists()
     with pytest.raises(InputError) as caught:
         explorer.analysis(key)
     assert caught.value.code == "session.expired"
@@ -63,7 +63,7 @@ def test_forgetting_what_never_was_does_nothing(explorer: Explorer) -> None:
     key = explorer.analyse(PHOTO.path, MODEL, 64, "crop")
     for unknown in ("", ".", "..", "never"):
         explorer.forget(unknown)
-    assert explorer.payload(key).exists()
+    assert explorer.folders.payload(key).exists()
     explorer.forget(key)
 
 
@@ -71,7 +71,7 @@ def test_the_memory_is_bounded_on_disk_too(explorer: Explorer, monkeypatch: pyte
     monkeypatch.setattr(explorer, "_analyses", Kept(2))
     keys = [explorer.analyse(PHOTO.path, MODEL, 64, "crop") for _ in range(4)]
     assert [explorer.find(key) is not None for key in keys] == [False, False, True, True]
-    assert sorted(folder.name for folder in explorer.files.iterdir()) == sorted(keys[2:])
+    assert sorted(folder.name for folder in explorer.folders.served.iterdir()) == sorted(keys[2:])
 
 
 def test_keys_cannot_be_guessed(explorer: Explorer) -> None:
@@ -84,7 +84,7 @@ def test_a_visitors_own_picture_is_called_photo_in_python_lines(explorer: Explor
     Image.new("RGB", (64, 64), "red").save(tmp_path / "secret name.png")
     key = explorer.analyse(tmp_path / "secret name.png", MODEL, 64, "whole")
     assert explorer.analysis(key).name == "photo.jpg"
-    assert b"secret" not in explorer.payload(key).read_bytes()
+    assert b"secret" not in explorer.folders.payload(key).read_bytes()
 
 
 def test_a_visitors_picture_is_kept_in_private_and_goes_with_its_analysis(explorer: Explorer, tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_a_visitors_picture_is_kept_in_private_and_goes_with_its_analysis(explor
     again = explorer.analyse_again(first, MODEL, 96, "whole")
     copies = [Path(str(explorer.analysis(key).picture)) for key in (first, again)]
     assert all(copy.is_file() and "secret" not in str(copy) for copy in copies)
-    assert not any(copy.is_relative_to(explorer.files) for copy in copies)  # that folder is served
+    assert not any(copy.is_relative_to(explorer.folders.served) for copy in copies)  # that folder is served
     explorer.forget(first)
     assert [copy.exists() for copy in copies] == [False, True]  # the later analysis still has its own
 
@@ -106,7 +106,7 @@ def test_a_payload_that_is_too_large_is_made_smaller_where_the_page_shows_it(exp
     shown = explorer.analysis(key)
     # At 448 it takes 14 MB, and its arrays grow with the area: sqrt(8 / 14) · 448 = 339, of which 320 are whole tokens.
     assert (shown.size, shown.asked, min(shown.trace.geometry.frame.size)) == (320, 448, 320)
-    assert explorer.payload(key).stat().st_size <= MAX_BYTES
+    assert explorer.folders.payload(key).stat().st_size <= MAX_BYTES
     assert "320 pixels" in wording.notice(shown, texts_in("en"))
 
 
@@ -130,20 +130,20 @@ def test_what_lies_idle_is_swept_away(explorer: Explorer, monkeypatch: pytest.Mo
     now += 20
     explorer.sweep()
     assert [explorer.find(key) is not None for key in (example, idle, used)] == [True, False, True]
-    assert [explorer.payload(key).exists() for key in (example, idle, used)] == [True, False, True]
+    assert [explorer.folders.payload(key).exists() for key in (example, idle, used)] == [True, False, True]
 
 
 def test_uploads_are_swept_away_by_age(explorer: Explorer) -> None:
-    old, new = explorer.uploads / "a" / "old.png", explorer.uploads / "b" / "new.png"
-    for path in (old, new, explorer.uploads / "half"):
+    old, new = explorer.folders.uploads / "a" / "old.png", explorer.folders.uploads / "b" / "new.png"
+    for path in (old, new, explorer.folders.uploads / "half"):
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(b"picture")
-    long_ago = time.time() - service.UPLOAD_SECONDS - 60
-    for path in (old, old.parent, explorer.uploads / "half"):
+    long_ago = time.time() - folders.UPLOAD_SECONDS - 60
+    for path in (old, old.parent, explorer.folders.uploads / "half"):
         os.utime(path, (long_ago, long_ago))
     explorer.sweep()
-    assert {path.name for path in explorer.uploads.rglob("*") if path.is_file()} == {"new.png"}
-    assert not explorer.uploads.is_relative_to(explorer.files)  # that folder is served
+    assert {path.name for path in explorer.folders.uploads.rglob("*") if path.is_file()} == {"new.png"}
+    assert not explorer.folders.uploads.is_relative_to(explorer.folders.served)  # that folder is served
 
 
 def test_results_of_each_place_are_taken_home_from_a_folder_of_their_own(
@@ -155,7 +155,7 @@ def test_results_of_each_place_are_taken_home_from_a_folder_of_their_own(
     block = next(block for block in explorer.analysis(key).trace.blocks.values() if block.kind == "ls")
     homes = [explorer.home(key, view, explorer.subject(key, block.name, (0, column)), {}) for column in range(3)]
     assert len(set(homes)) == 3
-    assert all(home.parent == explorer.folder(key) for home in homes)
+    assert all(home.parent == explorer.folders.of(key) for home in homes)
     assert homes[2] == explorer.home(key, view, explorer.subject(key, block.name, (0, 2)), {})
     assert [home.is_dir() for home in homes] == [False, True, True]  # as many as are kept
     explorer.forget(key)
@@ -194,25 +194,26 @@ def test_bad_requests_are_told_and_cost_nothing(explorer: Explorer, arguments: t
 
 def test_a_weights_file_is_offered_without_its_path(tmp_path: Path) -> None:
     opened = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
-    predictor = opened.predictor(MODEL)
+    predictor = opened.networks.predictor(MODEL)
     save_weights(tmp_path / "mine.safetensors", predictor.model, predictor.card)
     explorer = Explorer(AppConfig(device="cpu", weights=tmp_path / "mine.safetensors", threads=1))
-    assert explorer.opening_source == "file/mine.safetensors"
-    assert explorer.sources[0] == "file/mine.safetensors"
-    key = explorer.analyse(PHOTO.path, explorer.opening_source, 64, "crop", PHOTO)
+    assert explorer.networks.opening == "file/mine.safetensors"
+    assert explorer.networks.sources[0] == "file/mine.safetensors"
+    key = explorer.analyse(PHOTO.path, explorer.networks.opening, 64, "crop", PHOTO)
     assert explorer.analysis(key).weights == "mine.safetensors"  # in Python lines
-    assert not any(str(tmp_path) in source for source in explorer.sources)
-    explorer._predictors.drop(explorer.opening_source)
-    assert explorer.predictor("file/mine.safetensors").card.architecture == "lsnet_n"  # loaded again from the file
+    assert not any(str(tmp_path) in source for source in explorer.networks.sources)
+    explorer.networks._predictors.drop(explorer.networks.opening)
+    again = explorer.networks.predictor("file/mine.safetensors")  # loaded again from the file
+    assert again.card.architecture == "lsnet_n"
 
 
 def test_few_networks_are_kept_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     explorer = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
-    monkeypatch.setattr(explorer, "_predictors", Kept(1))
-    first = explorer.predictor(MODEL)
-    assert explorer.predictor(MODEL) is first
-    explorer.predictor("untrained/lsnet_t")
-    assert explorer.predictor(MODEL) is not first
+    monkeypatch.setattr(explorer.networks, "_predictors", Kept(1))
+    first = explorer.networks.predictor(MODEL)
+    assert explorer.networks.predictor(MODEL) is first
+    explorer.networks.predictor("untrained/lsnet_t")
+    assert explorer.networks.predictor(MODEL) is not first
 
 
 def test_threads_are_measured_or_taken_as_told(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,94 @@
+"""The networks that all visitors share, loaded when somebody asks for them."""
+
+import threading
+from copy import deepcopy
+from dataclasses import replace
+
+import torch
+from PIL import Image
+
+from lsnet import InputError, Predictor, load_predictor
+from lsnet.predictor import choose_device
+from lsnet.preprocess import FrameMode
+from lsnet.registry import HUB_REPOSITORIES
+from lsnet.weights import known_sources
+from viz.capture import trace_image
+from viz.trace import ForwardTrace
+from viz.ui.config import AppConfig
+from viz.ui.kept import Kept
+from viz.ui.threads import faster_thread_count
+from viz.ui.zero_gpu import on_borrowed_gpu
+
+KEPT_PREDICTORS = 8
+
+
+class Networks:
+    """Loads networks on demand and looks at pictures with them.
+
+    Attributes:
+        opening: the source of the network that the page opens with.
+        sources: all that are offered, that one first.
+        lock: held by whoever computes; recording what happens inside hangs hooks on the shared networks.
+    """
+
+    def __init__(self, config: AppConfig) -> None:
+        """Load the opening network and settle on a number of threads.
+
+        Raises:
+            InputError: the device, the model or the weights asked for cannot be used.
+        """
+        # Where a GPU can only be borrowed, networks live on the CPU, and a picture's way through one goes to the GPU.
+        borrowed = on_borrowed_gpu(self._traced_on_gpu)
+        self._trace = borrowed or self._traced
+        self._device = "cpu" if borrowed else config.device
+        self._file = config.weights
+        self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
+        self.lock = threading.Lock()
+        opening = str(config.weights) if config.weights else config.model
+        predictor = load_predictor(opening, self._device)
+        self.opening = _public_name(opening, predictor)
+        self._predictors.put(self.opening, predictor)
+        self.sources = list(dict.fromkeys([self.opening, *known_sources()]))
+        torch.set_num_threads(config.threads or faster_thread_count(predictor))
+
+    def predictor(self, source: str) -> Predictor:
+        """The network of one of :attr:`sources`, or a variant of one (:mod:`lsnet.untrained`), loaded when asked for.
+
+        Raises:
+            InputError: it is not offered, or its weights cannot be used. What was loaded before stays.
+        """
+        if {source, source.partition("?")[0]}.isdisjoint(self.sources):  # untrained networks may have options
+            raise InputError("input.model", f"expected one of {self.sources}, got {source!r}", name=source)
+        predictor = self._predictors.get(source)
+        if predictor is None:
+            file = self._file if source.startswith("file/") and self._file else None
+            predictor = load_predictor(file or source, self._device)
+            self._predictors.put(source, predictor)
+        return predictor
+
+    def trace(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
+        """A picture's way through a network, when nobody else computes."""
+        with self.lock:
+            return self._trace(source, picture, size, mode)
+
+    def _traced(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
+        return trace_image(self.predictor(source), picture, size=size, mode=mode)
+
+    def _traced_on_gpu(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
+        """In the process that has the GPU: it began as a copy of this one, so it knows or loads the same networks."""
+        predictor, gpu = self.predictor(source), choose_device()
+        there = replace(predictor, model=deepcopy(predictor.model).to(gpu), device=gpu)
+        return trace_image(there, picture, size=size, mode=mode)
+
+
+def _public_name(source: str, predictor: Predictor) -> str:
+    """A source as visitors may know it: never a path on this machine."""
+    if source == "bundled":
+        return predictor.card.source  # which default that was
+    named = source in HUB_REPOSITORIES or source.startswith(("bundled/", "untrained/"))
+    return source if named else f"file/{predictor.card.source}"
+
+
+def loadable(source: str) -> str:
+    """A source as :func:`lsnet.load_predictor` takes it; of a file's, the name without its folder."""
+    return source.removeprefix("file/")
