@@ -51,6 +51,7 @@ class Condition:
         corruption, severity: empty and 0 for pictures as they are.
         open: gives the network for the classes that compete, and the pictures.
         published: the set that it belongs to; None for pictures corrupted here.
+        members: which pictures are corrupted here, as a digest of their names.
     """
 
     set: str
@@ -58,6 +59,7 @@ class Condition:
     severity: int
     open: Callable[[], tuple[Predictor, Pictures]]
     published: Published | None = None
+    members: str = ""
 
 
 class Table:
@@ -81,23 +83,31 @@ class Table:
         written = json.loads(path.read_text(encoding="utf-8"))
         different = [key for key, value in self.subject.items() if written["subject"].get(key) != value]
         if different:
-            raise InputError(
-                "data.other_results",
-                f"{folder.name!r} holds results of another {' and '.join(different)}: give another --output",
-                folder=folder.name,
-            )
+            raise self._other_results(f"another {' and '.join(different)}")
         self.rows = written["rows"]
 
     def has(self, condition: Condition) -> bool:
+        """Whether it was measured before.
+
+        Raises:
+            InputError: it was, on other pictures.
+        """
         key = (condition.set, condition.corruption, condition.severity)
-        return key in {(row["set"], row["corruption"], row["severity"]) for row in self.rows}
+        known = {(row["set"], row["corruption"], row["severity"]): row["members"] for row in self.rows}
+        if key in known and known[key] != condition.members:
+            raise self._other_results(f"other pictures of {condition.set}")
+        return key in known
+
+    def _other_results(self, what: str) -> InputError:
+        sentence = f"{self.folder.name!r} holds results of {what}: give another --output"
+        return InputError("data.other_results", sentence, folder=self.folder.name)
 
     def add(self, condition: Condition, outcome: Validation) -> None:
         """Append a row and write both files anew."""
         tally, published = outcome.tally, condition.published
         top1, classes = tally.accuracy, int((tally.confusion.sum(axis=1) > 0).sum())
         row = {"set": condition.set, "corruption": condition.corruption, "severity": condition.severity}
-        row |= {"classes": classes, "hits": top1.hits, **top1.to_dict()}
+        row |= {"members": condition.members, "classes": classes, "hits": top1.hits, **top1.to_dict()}
         row |= {"top5": tally.accuracy_top5.to_dict()["accuracy"]}
         row["as_published"] = published and (classes, top1.total) == (published.classes, published.pictures)
         self.rows.append(row)
@@ -184,7 +194,8 @@ def conditions_made_here(
         return predictor, corruptions.corrupted(pictures, corruption, severity, pool) if corruption else pictures
 
     keys = [("", 0), *((corruption, severity) for corruption in args.corruptions for severity in SEVERITIES)]
-    return [Condition(pictures.name, *key, partial(opened, *key)) for key in keys]
+    members = digest("\n".join(pictures.members))
+    return [Condition(pictures.name, *key, partial(opened, *key), members=members) for key in keys]
 
 
 def weights_digest(model: nn.Module) -> str:

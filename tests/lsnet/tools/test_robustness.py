@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -187,6 +188,13 @@ def test_corruptions_made_here_are_no_imagenet_c(
     assert {row["pictures"] for row in written["rows"]} == {3}
     assert written["versions"][corruptions.PACKAGE] == corruptions.package_version()
     assert "mCE" not in capsys.readouterr().out
+    fewer = tmp_path / split_tar.name
+    with tarfile.open(split_tar) as whole, tarfile.open(fewer, "w") as part:
+        for info in whole.getmembers():
+            if info.name != "val/blue/val0.png":
+                part.addfile(info, whole.extractfile(info))
+    with pytest.raises(InputError, match="results of other pictures of splits: give another --output"):
+        run(tmp_path / "out", "--weights", path, "--data", fewer, *chosen)
 
 
 def test_two_processes_agree_with_one(tmp_path: Path) -> None:
