@@ -10,10 +10,10 @@ export function isOneForAll(block) {
 
 /** @returns {[string, object]} what decides the weights of a token */
 export function perceptionOf(block) {
-  const { kind, mixer, kernelLarge, kernelSmall, stride } = block;
+  const { kind, mixer, kernelLarge, stride } = block;
   const window = (side) => ({ side, pixels: side * stride });
   if (OWN_WORDS.has(mixer)) return [`sees.${mixer}`, {}];
-  if (kind === "dw") return kernelLarge > 1 ? ["sees.lkp", window(kernelLarge)] : ["sees.dw", window(kernelSmall)];
+  if (kind === "dw") return kernelLarge > 1 ? ["sees.lkp", window(kernelLarge)] : ["sees.dw", {}];
   if (isOneForAll(block)) return ["sees.picture", {}];
   if (kind === "ls" || kind === "dynamic") {
     return kernelLarge > 1 ? ["sees.ls", window(kernelLarge)] : ["sees.own", {}];
