@@ -9,6 +9,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from lsnet.errors import InputError
+
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
@@ -64,7 +66,12 @@ class Preprocess:
 
     def __post_init__(self) -> None:
         if not MIN_SIDE <= self.size <= MAX_SIDE:
-            raise ValueError(f"expected an input side of {MIN_SIDE} to {MAX_SIDE} pixels, got {self.size}")
+            raise InputError(
+                "input.size",
+                f"expected an input side of {MIN_SIDE} to {MAX_SIDE} pixels, got {self.size}",
+                low=MIN_SIDE,
+                high=MAX_SIDE,
+            )
         if self.mode not in ("crop", "whole"):
             raise ValueError(f"expected mode 'crop' or 'whole', got {self.mode!r}")
         if not 0 < self.crop_pct <= 1:

@@ -10,11 +10,11 @@ from typing import Any, get_args
 from urllib.parse import parse_qsl
 
 import timm
-import torch
 from torch import nn
 
 from lsnet.config import VARIANTS, LSNetConfig, MixerName
 from lsnet.errors import InputError
+from lsnet.seeding import seeded
 
 Value = str | int | bool
 
@@ -101,8 +101,7 @@ class Variant:
 
     def build(self) -> nn.Module:
         """The network in evaluation mode, on the CPU, with random weights that are always the same."""
-        with torch.random.fork_rng(devices=()):
-            torch.manual_seed(SEED)
+        with seeded(SEED):
             options: dict[str, Any] = {**TRANSPLANTS.get(self.architecture, {}), **self.options}
             model = timm.create_model(self.architecture, **options)
         return model.eval()

@@ -20,6 +20,7 @@ from lsnet.errors import InputError
 from lsnet.labels import Label, imagenet_labels, numbered_labels
 from lsnet.preprocess import Preprocess
 from lsnet.registry import HUB_REPOSITORIES
+from lsnet.seeding import seeded
 from lsnet.untrained import TRANSPLANTS, Variant
 
 BUNDLED_DIR = Path(__file__).resolve().parent.parent / "assets" / "weights"
@@ -259,7 +260,8 @@ def _described(card: WeightsCard) -> nn.Module:
             "weights.not_lsnet", f"{name!r} holds {card.architecture}, which is no network of this project", name=name
         )
     try:
-        return timm.create_model(card.architecture, num_classes=len(card.classes), **{**transplant, **card.options})
+        with seeded(0):
+            return timm.create_model(card.architecture, num_classes=len(card.classes), **{**transplant, **card.options})
     except (TypeError, ValueError) as error:
         raise InputError("weights.unreadable", f"{name!r} describes no network: {error}", name=name) from error
 

@@ -41,6 +41,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
   const addressBar = makeAddressBar(app);
   let loading = 0;
   let loaded = null; // where the shown picture came from
+  let shown = props.value?.key; // its analysis, as the server calls it
   let following = false; // a camera's frame is being fetched
   let another = false; // a later one has come meanwhile
   const frames = makeFrameCounter();
@@ -62,7 +63,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
   app.tellLanguage = (lang) => trigger?.("select", { lang });
   app.takeOver = takeOver;
   // A page to take home is written by the server, which has everything; there is none behind such a page itself.
-  app.writePage = server?.standalone ? (place) => server.standalone({ key: props.value.key, ...place }) : null;
+  app.writePage = server?.standalone ? (place) => server.standalone({ key: shown, ...place }) : null;
 
   app.pictureView = makePictureView(app);
   const facts = makeFactsView(app);
@@ -111,14 +112,14 @@ export function startInspector({ element, props, watch, trigger, server }) {
 
   /** The page's other views follow the chosen block and the place pinned last. Moving about asks nothing of it. */
   function tellPage() {
-    trigger("input", { key: props.value.key, block: state.block.name, pixel: state.pins.at(-1) ?? state.pixel });
+    trigger("input", { key: shown, block: state.block.name, pixel: state.pins.at(-1) ?? state.pixel });
   }
 
   // What is shown
 
   async function load() {
-    const { file, live = false, go = null, at = null } = props.value ?? {};
-    if (!file?.url) return;
+    const { file, key, live = false, go = null, at = null } = props.value ?? {};
+    if (!file?.url || (live && file.url === loaded)) return;
     if (go && file.url === loaded) {
       loading += 1; // what is on its way is no longer wanted
       delete root.dataset.busy;
@@ -138,6 +139,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
       const trace = readPayload(await response.arrayBuffer());
       const bitmap = await createImageBitmap(trace.picture);
       if (turn !== loading) return; // a newer picture is on its way
+      shown = key;
       const rate = live ? frames.rate(performance.now()) : null;
       if (live && state.live !== null) showFrame(trace, bitmap);
       else show(trace, bitmap, go, at);
@@ -150,6 +152,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
     } finally {
       if (turn === loading) delete root.dataset.busy;
       following = false;
+      if (live) trigger("play", { key }); // the next one may come
       if (another) {
         another = false;
         load();

@@ -205,6 +205,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     sources = sources_of(args)
     if not sources:
         parser.error("expected --data or --dataset")
+    args.output.parent.mkdir(parents=True, exist_ok=True)
     classes, teacher = joint_classes(sources), load_teacher(args.teacher, args.size)
     tables = {}
     for source in sources:

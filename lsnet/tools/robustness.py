@@ -93,7 +93,7 @@ class Table:
             InputError: it was, on other pictures.
         """
         key = (condition.set, condition.corruption, condition.severity)
-        known = {(row["set"], row["corruption"], row["severity"]): row["members"] for row in self.rows}
+        known = {(row["set"], row["corruption"], row["severity"]): row.get("members", "") for row in self.rows}
         if key in known and known[key] != condition.members:
             raise self._other_results(f"other pictures of {condition.set}")
         return key in known

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lsnet.errors import InputError
 from lsnet.tools import export
 from lsnet.tools.metrics import Tally
 from lsnet.tools.writing import write_in_one_step
@@ -48,7 +49,10 @@ class RunFiles:
 
     def record(self) -> dict[str, Any]:
         """What ``log.json`` says about the run, without the log of its epochs."""
-        record: dict[str, Any] = json.loads((self.folder / "log.json").read_text())
+        path = self.folder / "log.json"
+        if not path.exists():
+            raise InputError("train.no_epoch", f"the run in {self.folder.name!r} has not finished its first epoch")
+        record: dict[str, Any] = json.loads(path.read_text())
         return {key: value for key, value in record.items() if key != "log"}
 
     def save_epoch(self, trainer: "Trainer", tallies: Mapping[str, Tally], command: str) -> None:

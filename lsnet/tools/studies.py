@@ -321,6 +321,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="input sides to compare, in pixels")
     parser.add_argument("--output", type=Path, required=True, help="the CSV to write")
     args = parser.parse_args(argv)
+    args.output.parent.mkdir(parents=True, exist_ok=True)
     predictor = load_predictor(args.weights).framed(args.size)
     longest = 2 * max(stride for _, stride, _ in perceptions(predictor.lsnet))
     shifts = args.shifts or range(0, longest + 1, 4)

@@ -21,7 +21,7 @@ from timm.loss import LabelSmoothingCrossEntropy, SoftTargetCrossEntropy
 from timm.optim import create_optimizer_v2
 from timm.scheduler import create_scheduler_v2
 from timm.utils import ModelEmaV3
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
 
@@ -235,6 +235,9 @@ class Trainer:
     def evaluate(self, size: int, limit: int | None = None) -> dict[str, Tally]:
         """Count right answers on each test set, at ``size`` pixels, on about ``limit`` evenly spaced pictures of it."""
         model = self.result.eval()
+        if self.processes.count > 1:  # batch norms' statistics differ; those of the first process are saved
+            for buffer in model.buffers():
+                distributed.broadcast(buffer, 0)
         tallies = {}
         for pictures in self.sets.tests:
             tallies[pictures.name] = tally = Tally(len(self.sets.classes))

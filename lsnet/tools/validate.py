@@ -178,6 +178,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     if not args.data and not args.dataset and not args.throughput:
         parser.error("expected --data or --dataset, or --throughput")
+    for path in filter(None, (args.json, args.per_class)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     processes = Processes.join()
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
     speed = table_speed(predictor, processes, args.throughput_seconds) if args.throughput else None

@@ -96,7 +96,8 @@ def timed(rows: Sequence[Mapping[str, Any]], seconds: float = 20.0) -> list[dict
     size = rows[0]["size"]
     batch = torch.randn(1, 3, size, size)
     mixers = dict.fromkeys(row["mixer"] for row in rows)
-    networks = {mixer: create_lsnet(ZOO_FAMILY, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
+    model = rows[0]["model"]
+    networks = {mixer: create_lsnet(model, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
     with torch.inference_mode():
         calls = {mixer: partial(network, batch) for mixer, network in networks.items()}
         timings = {timing.name: timing for timing in compare(f"{size} px", calls, rows[0]["mixer"], seconds)}

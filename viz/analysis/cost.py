@@ -18,6 +18,7 @@ from lsnet.layers import Residual, fuse
 from lsnet.mixers import MSA, LSConv, RepVggDw, StaticConv
 from lsnet.model import Block, LSNet
 from lsnet.predictor import Predictor
+from lsnet.seeding import seeded
 from lsnet.tools.timing import compare, machine
 from viz.analysis.place import place_at
 from viz.paper import lsnet_paper
@@ -222,7 +223,7 @@ class _Mixers:
 
     def module(self, mixer: Mixer, grid: Grid) -> nn.Module | None:
         """One of :data:`COMPARED`, folded, its biases stored for the grid; None where it would take too much memory."""
-        with torch.random.fork_rng(devices=()):  # building draws weights, which is nobody else's business
+        with seeded(0):  # building draws weights, which is nobody else's business
             if mixer == "ls":
                 built: nn.Module = LSConv(self.dim, self.kernel_large, self.kernel_small, self.dim // self.num_sets)
             elif mixer == "dw":

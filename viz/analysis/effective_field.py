@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from lsnet.model import LSNet
 from lsnet.predictor import Predictor
+from lsnet.seeding import seeded
 from viz.analysis.copies import private_copy
 from viz.analysis.lkp_steps import from_centre, lkp_of, narrow_perception, strongest_tap
 from viz.analysis.place import place_at
@@ -104,8 +105,7 @@ def random_network(predictor: Predictor, block: str) -> LSNet:
     visitor's picture alone would break down where that picture is constant.
     """
     model, small = predictor.lsnet, predictor.framed(CALIBRATION_SIZE, "crop")
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(SEED)
+    with seeded(SEED):
         network = LSNet(model.config, num_classes=0, drop_path_rate=0.0)
     batch = torch.cat([small.batch(load_picture(example.path)) for example in examples()])
     network.to(batch.device, batch.dtype).train()

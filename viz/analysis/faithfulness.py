@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lsnet.model import LSNet
 from lsnet.predictor import Predictor
+from lsnet.seeding import seeded
 from viz.analysis.attribution import BATCH, Method, attribute, attribution_map, baseline_input
 from viz.analysis.copies import folded_copy
 from viz.analysis.explained import Explained, Target, explained
@@ -230,8 +231,7 @@ def randomise(
 
 def untrained_like(model: LSNet) -> LSNet:
     """A network of the same architecture as it is before training, where the given one is, in its mode and dtype."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(SEED)
+    with seeded(SEED):
         fresh = LSNet(model.config)
     reference = next(model.parameters())
     return fresh.to(reference.device, reference.dtype).train(model.training)

@@ -16,6 +16,7 @@ from lsnet.config import STEM_STRIDE
 from lsnet.labels import imagenet_labels
 from lsnet.predictor import Predictor
 from lsnet.registry import create_lsnet
+from lsnet.seeding import seeded
 from lsnet.weights import (
     BUNDLED_DIR,
     IMAGENET_LABEL_SET,
@@ -51,8 +52,7 @@ def siblings(
 
 def untrained(mixer: ComparedMixer, like: Predictor) -> Predictor:
     """A network with random weights, always the same ones, on the device and with the preprocessing of ``like``."""
-    with torch.random.fork_rng(devices=()):
-        torch.manual_seed(SEED)
+    with seeded(SEED):
         model = create_lsnet(ZOO_FAMILY, mixer=mixer)
     card = WeightsCard(
         ZOO_FAMILY,

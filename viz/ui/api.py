@@ -1,5 +1,6 @@
 """The programmatic interface: ``/analyze`` for ``gradio_client``."""
 
+import tempfile
 from typing import Any
 
 import gradio as gr
@@ -44,7 +45,10 @@ def add_api(explorer: Explorer) -> None:
             "device": trace.device,
             "seconds": trace.seconds,
         }
-        return summary, str(explorer.folders.payload(key))
+        with tempfile.NamedTemporaryFile(dir=explorer.folders.uploads, suffix=".lsnx", delete=False) as copy:
+            copy.write(explorer.folders.payload(key).read_bytes())
+        explorer.forget(key)  # a program that looks at many pictures does not take visitors' place
+        return summary, copy.name
 
     # Invisible components, so that the endpoint takes a file and gives one, as gradio_client hands them over.
     inputs: list[Component] = [

@@ -41,10 +41,11 @@ class Networks:
         borrowed = on_borrowed_gpu(self._traced_on_gpu)
         self._trace = borrowed or self._traced
         self._device = "cpu" if borrowed else config.device
-        self._file = config.weights
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
+        self._loading = threading.Lock()
         self.lock = threading.Lock()
         opening = str(config.weights) if config.weights else config.model
+        self._file = opening  # if it is one
         predictor = load_predictor(opening, self._device)
         self.opening = _public_name(opening, predictor)
         self._predictors.put(self.opening, predictor)
@@ -59,12 +60,13 @@ class Networks:
         """
         if {source, source.partition("?")[0]}.isdisjoint(self.sources):  # untrained networks may have options
             raise InputError("input.model", f"expected one of {self.sources}, got {source!r}", name=source)
-        predictor = self._predictors.get(source)
-        if predictor is None:
-            file = self._file if source.startswith("file/") and self._file else None
-            predictor = load_predictor(file or source, self._device)
-            self._predictors.put(source, predictor)
-        return predictor
+        with self._loading:  # whoever asks for the same network at the same time waits for it
+            predictor = self._predictors.get(source)
+            if predictor is None:
+                file = self._file if source.startswith("file/") else source
+                predictor = load_predictor(file, self._device)
+                self._predictors.put(source, predictor)
+            return predictor
 
     def trace(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
         """A picture's way through a network, when nobody else computes."""

@@ -2,6 +2,7 @@
 
 import functools
 import logging
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -32,7 +33,7 @@ CAMERA_SECONDS = 120  # that one may stream for
 
 # Analyses before the one that is shown: a browser on a busy machine may still be reading them.
 OUTDATED_KEPT = 2
-FRAMES_KEPT = 12  # of a camera
+FRAME_SECONDS = 10.0  # that a camera's picture may take to the browser before the next one is looked at all the same
 
 
 class Page:
@@ -119,6 +120,13 @@ class Page:
             self.inspector.select(self._guarded(self._switch_language), self.visit, self._worded_outputs, **quick)
         )
         shown = [*outputs, self.tabs.container, *self.tabs.controls]
+        self.inspector.play(
+            self._guarded(self._frame_has_arrived),
+            self.visit,
+            told,
+            queue=False,
+            **quick | {"trigger_mode": "multiple"},
+        )
         step = self.lessons.component.input(self._guarded(self._show_step), self.visit, shown, **serial)
         changes.append(step)
         arrival = blocks.load(
@@ -188,12 +196,20 @@ class Page:
         """The camera's latest frame, at the place that was looked at in the one before."""
         if frame is None:
             return {self.visit: visit}
+        if visit.sent and time.monotonic() - visit.sent < FRAME_SECONDS:  # the browser is still at the one before
+            return {self.visit: visit, self.inspector: self._frame(visit)}
         key = self.explorer.analyse(frame, model, size, mode)
         before = self.explorer.find(visit.key)
-        pixel = None if before is not None and before.example else visit.pixel
-        following = moved(self.explorer, self._outdated(visit, FRAMES_KEPT), key, pixel, visit.block)
-        value = inspector_value(self.explorer.folders.payload(key), key=key, live=True)
-        return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
+        pixel = visit.pixel if before is not None and not before.example else None
+        following = moved(self.explorer, self._outdated(visit), key, pixel, visit.block)
+        following = replace(following, sent=time.monotonic())
+        return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: self._frame(following)}
+
+    def _frame(self, visit: Visit) -> dict[str, Any]:
+        return {**self._inspector_value(visit), "live": True}
+
+    def _frame_has_arrived(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
+        return {self.visit: replace(visit, sent=0.0) if event._data.get("key") == visit.key else visit}
 
     def _choose_example(self, visit: Visit, model: str, size: int, mode: str, event: gr.SelectData) -> dict[Block, Any]:
         return self._show(visit, self.explorer.analyse_example(examples()[event.index], model, size, mode))
@@ -209,11 +225,14 @@ class Page:
 
     def _look_at(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
         """The inspector's block or pinned pixel has changed: the views follow."""
-        if str(event._data.get("key")) not in (visit.key, *visit.outdated):
+        key = str(event._data.get("key"))
+        if key not in (visit.key, *visit.outdated):
             raise InputError("session.expired", "this page's analysis is no longer kept; analyse the picture again")
-        analysis = self.explorer.analysis(visit.key)
-        block, pixel = _place_in(event._data, analysis.trace.geometry.frame.picture)
-        return {self.visit: replace(visit, block=analysis.trace.block(block).name, pixel=pixel)}
+        trace, seen = self.explorer.analysis(visit.key).trace, self.explorer.analysis(key).trace
+        block, pixel = _place_in(event._data, trace.geometry.frame.picture)
+        if block not in trace.blocks or seen.geometry.frame != trace.geometry.frame:
+            return {self.visit: visit}  # a place in a picture that another one is about to replace
+        return {self.visit: replace(visit, block=block, pixel=pixel)}
 
     def _switch_language(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
         return self._worded(replace(visit, language=texts_in(str(event._data.get("lang"))).language))
@@ -228,7 +247,9 @@ class Page:
         opened = follow_link(self.explorer, visit, asked)
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
         opened = self.tabs.linked(opened, asked)
-        answer = self._worded(replace(opened, language=language, dark=bool(dark)))
+        if opened.key != visit.key:
+            opened = replace(opened, outdated=self._outdated(visit).outdated)
+        answer = self._worded(replace(opened, language=language, dark=bool(dark), arrived=True))
         # Without a link's word for it, the tabs stay: a visitor may have opened one while the page was on its way.
         answer[self.tabs.container] = gr.update(selected=opened.view) if opened.view != visit.view else gr.skip()
         for control, value in self.tabs.set_by(opened).items():
@@ -237,13 +258,13 @@ class Page:
             answer[self.inspector] = self._inspector_value(opened, asked.get("view", "none"))
         elif opened.key != visit.key:  # the page came with the first example in it already
             answer[self.inspector] = self._inspector_value(opened)
-        answer[self.problem] = self._refusal(asked.get("model"), texts_in(language))
+        answer[self.problem] = self._refusal(opened.key, asked.get("model"), texts_in(language))
         return answer
 
-    def _refusal(self, model: str | None, say: Texts) -> Any:
-        """Why there is no network such as a link asks for; nothing where there is."""
+    def _refusal(self, key: str, model: str | None, say: Texts) -> Any:
+        """Why the analysis is not by the network that a link asks for; nothing where it is."""
         try:
-            if model and model not in self.explorer.networks.sources:
+            if model and model != self.explorer.analysis(key).source:
                 self.explorer.networks.predictor(model)
         except InputError as error:
             return gr.update(value=wording.problem(error, say), visible=True)
@@ -310,12 +331,12 @@ class Page:
 
     # The end of an analysis, and of a visit.
 
-    def _outdated(self, visit: Visit, kept: int = OUTDATED_KEPT) -> Visit:
+    def _outdated(self, visit: Visit) -> Visit:
         """The visit with its analysis behind it; earlier ones than the last few are forgotten."""
         outdated = (*visit.outdated, visit.key)
-        for key in outdated[:-kept]:
+        for key in outdated[:-OUTDATED_KEPT]:
             self.explorer.forget(key)
-        return replace(visit, outdated=outdated[-kept:])
+        return replace(visit, outdated=outdated[-OUTDATED_KEPT:], sent=0.0)
 
     def _leave(self, visiting: Visiting) -> None:
         for key in (visiting.now.key, *visiting.now.outdated):

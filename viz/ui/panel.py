@@ -211,9 +211,10 @@ def waiting(panel: Panel, share: float, say: Texts) -> dict[Block, Any]:
 
 
 def shown(panel: Panel, result: Result, say: Texts, dark: bool, remark: str) -> dict[Block, Any]:
-    """Updates that show a result."""
+    """Updates that show a result; what could be taken home of another one goes, until :func:`done` brings its own."""
     told = panel.view.tell(result, say)
     return {
+        **dict.fromkeys((panel.npz, panel.csv, panel.code), gr.update(visible=False)),
         panel.remark: gr.update(value=remark, visible=bool(remark)),
         panel.plot: gr.update(value=panel.view.draw(result, say, dark), visible=True),
         panel.told: gr.update(value=told, visible=bool(told)),

@@ -31,7 +31,7 @@ def visit_at(explorer: Explorer, key: str, pixel: Pixel | None = None, block: st
         seen = analysis.trace.geometry.crop_box
         middle = int((seen.left + seen.right) / 2), int((seen.top + seen.bottom) / 2)
         pixel = analysis.example.focus[0] if analysis.example else middle
-    return Visit(key, block if block in blocks else first, pixel)
+    return Visit(key, block if block in blocks else first, _seen(analysis.trace.geometry, pixel))
 
 
 def moved(explorer: Explorer, visit: Visit, key: str, pixel: Pixel | None = None, block: str = "") -> Visit:
@@ -51,7 +51,7 @@ def follow_link(explorer: Explorer, visit: Visit, asked: Mapping[str, str]) -> V
         return visit  # a visitor may have pinned a pixel while the page was on its way
     analysis = explorer.analysis(at.key)
     here = px and analysis.example and analysis.example.id == asked.get("img")
-    pixel = _seen(analysis.trace.geometry, (int(px[1]), int(px[2]))) if px and here else None
+    pixel = (int(px[1]), int(px[2])) if px and here else None
     return moved(explorer, visit, at.key, pixel, asked.get("block", ""))
 
 

@@ -33,7 +33,7 @@ MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 
 KEPT_BYTES = 2**27  # of all analyses, as their payloads are; in memory they take several times as much
 KEPT_RESULTS = 64
-KEPT_HOMES = 512  # results whose files to take home lie ready
+KEPT_HOMES = 64  # results whose files to take home lie ready; megabytes, some of them
 UNUSED_SECONDS = 7200  # after which an analysis is forgotten
 SWEEP_SECONDS = 60
 KEPT_PICTURES = 4  # decoded; each pin of a visitor asks for the same one again
@@ -60,7 +60,8 @@ class Explorer:
         self._analyses: Kept[Analysis] = Kept(KEPT_BYTES, lambda analysis: analysis.payload_bytes)
         self._results: Kept[Result] = Kept(KEPT_RESULTS)
         self._pictures: Kept[Image.Image] = Kept(KEPT_PICTURES)
-        self._examples: dict[tuple[str, str, int, str], str] = {}
+        self._examples: dict[str, str] = {}
+        self._first = threading.Lock()  # held by whoever looks at an example for the first time
         self._kept_for_good: dict[str, Analysis] = {}
         self._homes: Kept[Path] = Kept(KEPT_HOMES)
 
@@ -127,15 +128,15 @@ class Explorer:
         With the opening model and the first settings this happens once and is kept for good, so that a class that
         opens the page at the same moment asks for no computation at all.
         """
-        wanted = (example.id, source, size, mode)
-        if wanted in self._examples:
-            return self._examples[wanted]
-        key = self.analyse(example.path, source, size, mode, example)
-        if (source, size, mode) == (self.networks.opening, SIZES[0], "crop"):
-            self._kept_for_good[key] = self.analysis(key)
-            self._analyses.drop(key)
-            self._examples[wanted] = key
-        return key
+        if (source, size, mode) != (self.networks.opening, SIZES[0], "crop"):
+            return self.analyse(example.path, source, size, mode, example)
+        with self._first:
+            if example.id not in self._examples:
+                key = self.analyse(example.path, source, size, mode, example)
+                self._kept_for_good[key] = self.analysis(key)
+                self._analyses.drop(key)
+                self._examples[example.id] = key
+            return self._examples[example.id]
 
     def analyse_again(self, key: str, source: str, size: int, mode: str) -> str:
         """The same picture through another network, or framed otherwise; see :meth:`analyse`."""

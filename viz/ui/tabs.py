@@ -81,6 +81,7 @@ class ViewTabs:
                 api_visibility="private",
                 show_progress="hidden",
                 trigger_mode="multiple",
+                concurrency_id="views",  # one queue for all: what was asked for last comes last
                 concurrency_limit=16,  # they wait for the networks by themselves, and give way to later ones
             )
 
@@ -134,19 +135,25 @@ class ViewTabs:
         told: dict[Block, dict[str, Any]] = {}
         try:
             for updates in self._filled(visit, panel, say, str(request.session_hash)):
-                yield _with(told, updates)
                 if visiting.turn != turn:
-                    raise Overtaken
+                    return  # what is asked for now fills the tab
+                yield _with(told, updates)
         except Overtaken:
-            pass  # what is asked for now fills the tab
+            return
         except Cancelled:
-            yield _with(told, stopped(panel, say("view.stopped")))
+            ending = stopped(panel, say("view.stopped"))
         except Exception as error:
             if not isinstance(error, InputError):
                 log.exception("while computing %s", visit.view)
-            yield _with(told, stopped(panel, wording.problem(error, say)))
+            ending = stopped(panel, wording.problem(error, say))
+        else:
+            return
+        if visiting.turn == turn:
+            yield _with(told, ending)
 
     def _filled(self, visit: Visit, panel: Panel, say: Texts, visitor: str) -> Iterator[dict[Block, Any]]:
+        if not visit.arrived:
+            raise InputError("session.expired", "this page's visit is no longer kept; analyse the picture again")
         view, analysis = panel.view, self.explorer.analysis(visit.key)
         block = view.block_for(analysis.trace, visit.block)
         if block is None:
@@ -163,8 +170,8 @@ class ViewTabs:
         result = self.explorer.known(visit.key, view, subject, values)
         if result is not None:
             self.runs.overtake(visitor)
-            yield shown(panel, result, say, visit.dark, remark)
-            yield self._taken_home(visit, panel, subject, values, result)
+            now = shown(panel, result, say, visit.dark, remark)
+            yield now | self._taken_home(visit, panel, subject, values, result)
             return
         for news in self.runs.start(
             visitor, lambda progress: self.explorer.results(visit.key, view, subject, values, progress)

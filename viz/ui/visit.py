@@ -21,6 +21,8 @@ class Visit:
         view: name of the open tab.
         settings: what was set in each view, by its name and the setting's.
         outdated: keys of the analyses before the one that is shown, the oldest first.
+        sent: when the camera's picture that is shown was sent, in seconds of ``time.monotonic``; 0 once it has arrived.
+        arrived: whether the page has said hello; it has not where its visit is forgotten and another has begun.
     """
 
     key: str
@@ -31,6 +33,8 @@ class Visit:
     view: str = VIEWS[0].name
     settings: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     outdated: tuple[str, ...] = ()
+    sent: float = 0.0
+    arrived: bool = False
 
 
 class Visiting:
@@ -54,8 +58,13 @@ class Visiting:
             return self.turn
 
     def change(self, before: Visit, after: Visit) -> None:
-        """Take over what a handler changed; what others have changed while it worked stays."""
+        """Take over what a handler changed; what others have changed while it worked stays.
+
+        Another analysis brings its place along: one that was chosen in the analysis before means nothing in it.
+        """
         names = [item.name for item in fields(Visit)]
         changed = {name: getattr(after, name) for name in names if getattr(after, name) != getattr(before, name)}
+        if after.key != before.key:
+            changed |= {"block": after.block, "pixel": after.pixel}
         with self._changing:
             self.now = replace(self.now, **changed)

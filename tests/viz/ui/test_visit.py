@@ -24,6 +24,16 @@ def test_of_two_changes_of_the_same_thing_the_later_one_holds() -> None:
     assert visiting.now.pixel == (2, 2)
 
 
+def test_another_analysis_brings_its_place_along() -> None:
+    visiting = Visiting(START)
+    before = visiting.now  # a picture is on its way …
+    visiting.change(
+        before, replace(before, block="blocks3.1", pixel=(1, 1))
+    )  # … while a place is chosen in the old one
+    visiting.change(before, replace(before, key="another"))
+    assert visiting.now == replace(START, key="another")
+
+
 def test_a_request_knows_whether_a_later_one_has_come() -> None:
     visiting = Visiting(START)
     first = visiting.take_turn()
