@@ -119,7 +119,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
 
   async function load() {
     const { file, key, live = false, go = null, at = null } = props.value ?? {};
-    if (!file?.url || (live && file.url === loaded)) return;
+    if (!file?.url) return;
     if (go && file.url === loaded) {
       loading += 1; // what is on its way is no longer wanted
       delete root.dataset.busy;
@@ -134,9 +134,9 @@ export function startInspector({ element, props, watch, trigger, server }) {
     const turn = ++loading;
     root.dataset.busy = "true";
     try {
-      const response = await fetch(file.url);
-      if (!response.ok) throw new Error(`status ${response.status}`);
-      const trace = readPayload(await response.arrayBuffer());
+      const fetched = fetchPayload(file.url);
+      if (live) fetched.catch(() => null).then(() => trigger("play", { key })); // the next one may come
+      const trace = readPayload(await fetched);
       const bitmap = await createImageBitmap(trace.picture);
       if (turn !== loading) return; // a newer picture is on its way
       shown = key;
@@ -152,12 +152,17 @@ export function startInspector({ element, props, watch, trigger, server }) {
     } finally {
       if (turn === loading) delete root.dataset.busy;
       following = false;
-      if (live) trigger("play", { key }); // the next one may come
       if (another) {
         another = false;
         load();
       }
     }
+  }
+
+  async function fetchPayload(url) {
+    const response = await fetch(url);
+    if (!response.ok) throw new Error(`status ${response.status}`);
+    return response.arrayBuffer();
   }
 
   /** Show a picture, where the page says (`go`: block, px and view, all of them), or the address, or the page (`at`). */

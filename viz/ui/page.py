@@ -104,7 +104,7 @@ class Page:
         changes.append(opened)
         # A stream holds its place in the queue for as long as it runs, so it must not be the models' only one.
         inputs.live.stream(
-            self._guarded(self._follow_camera),
+            self._at_the_browsers_pace(self._guarded(self._follow_camera)),
             [self.visit, inputs.live, *settings],
             [self.visit, self.problem, *settings, self.inspector],
             stream_every=0.1,
@@ -170,6 +170,17 @@ class Page:
 
         return answer
 
+    def _at_the_browsers_pace(self, handler: Callable[..., dict[Block, Any]]) -> Callable[..., dict[Block, Any]]:
+        """Begin with a camera's picture once the one before is there; what comes meanwhile, Gradio leaves out."""
+
+        @functools.wraps(handler)
+        def paced(visiting: Visiting, *arguments: Any) -> dict[Block, Any]:
+            while visiting.now.sent and time.monotonic() - visiting.now.sent < FRAME_SECONDS:
+                time.sleep(0.02)
+            return handler(visiting, *arguments)
+
+        return paced
+
     def _settings_of(self, visit: Visit) -> dict[Block, Any]:
         """Put the menus back to what is shown: a choice that failed is not in force."""
         shown = self.explorer.find(visit.key)
@@ -196,17 +207,13 @@ class Page:
         """The camera's latest frame, at the place that was looked at in the one before."""
         if frame is None:
             return {self.visit: visit}
-        if visit.sent and time.monotonic() - visit.sent < FRAME_SECONDS:  # the browser is still at the one before
-            return {self.visit: visit, self.inspector: self._frame(visit)}
         key = self.explorer.analyse(frame, model, size, mode)
         before = self.explorer.find(visit.key)
         pixel = visit.pixel if before is not None and not before.example else None
         following = moved(self.explorer, self._outdated(visit), key, pixel, visit.block)
         following = replace(following, sent=time.monotonic())
-        return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: self._frame(following)}
-
-    def _frame(self, visit: Visit) -> dict[str, Any]:
-        return {**self._inspector_value(visit), "live": True}
+        value = {**self._inspector_value(following), "live": True}
+        return {self.visit: following, self.problem: gr.update(visible=False), self.inspector: value}
 
     def _frame_has_arrived(self, visit: Visit, event: gr.EventData) -> dict[Block, Any]:
         return {self.visit: replace(visit, sent=0.0) if event._data.get("key") == visit.key else visit}

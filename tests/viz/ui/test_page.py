@@ -1,5 +1,6 @@
 """What the page's handlers do, without a browser."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from viz.ui.api import add_api
 from viz.ui.config import AppConfig
 from viz.ui.page import Page
 from viz.ui.service import Explorer
+from viz.ui.visit import Visiting
 
 MODEL = "untrained/lsnet_n"
 SETTINGS = (MODEL, 64, "crop")
@@ -27,22 +29,29 @@ def page() -> Page:
 
 
 def test_a_camera_waits_until_its_picture_has_arrived(page: Page) -> None:
-    first = page._follow_camera(page.opening, Image.new("RGB", (64, 64)), *SETTINGS)
-    visit = first[page.visit]
-    waiting = page._follow_camera(visit, Image.new("RGB", (64, 64), "red"), *SETTINGS)
-    assert waiting[page.visit] == visit
-    assert waiting[page.inspector] == first[page.inspector]  # a browser that lags behind may have lost it
-    told: Any = SimpleNamespace(_data={"key": visit.key})
-    arrived = page._frame_has_arrived(visit, told)[page.visit]
-    after = page._follow_camera(arrived, Image.new("RGB", (64, 64), "red"), *SETTINGS)[page.visit]
-    assert after.key != visit.key
-    assert after.outdated[-1] == visit.key
+    follow = page._at_the_browsers_pace(page._guarded(page._follow_camera))
+    visiting = Visiting(page.opening)
+    follow(visiting, Image.new("RGB", (64, 64)), *SETTINGS)
+    first = visiting.now.key
+    next_one = threading.Thread(target=follow, args=(visiting, Image.new("RGB", (64, 64), "red"), *SETTINGS))
+    next_one.start()
+    next_one.join(0.3)
+    assert next_one.is_alive()
+    assert visiting.now.key == first
+    page._guarded(page._frame_has_arrived)(visiting, SimpleNamespace(_data={"key": first}))
+    next_one.join(30)
+    assert visiting.now.key != first
+    assert visiting.now.outdated[-1] == first
 
 
 def test_a_camera_goes_on_where_no_arrival_is_told(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    visit = page._follow_camera(page.opening, Image.new("RGB", (64, 64)), *SETTINGS)[page.visit]
+    follow = page._at_the_browsers_pace(page._guarded(page._follow_camera))
+    visiting = Visiting(page.opening)
+    follow(visiting, Image.new("RGB", (64, 64)), *SETTINGS)
+    first = visiting.now.key
     monkeypatch.setattr("viz.ui.page.FRAME_SECONDS", 0.0)
-    assert page._follow_camera(visit, Image.new("RGB", (64, 64)), *SETTINGS)[page.visit].key != visit.key
+    follow(visiting, Image.new("RGB", (64, 64)), *SETTINGS)
+    assert visiting.now.key != first
 
 
 def test_a_place_in_a_picture_that_is_about_to_go_is_not_taken_for_one_in_the_next(page: Page) -> None:
