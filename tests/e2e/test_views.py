@@ -45,6 +45,13 @@ def test_every_view_opens_and_fits_the_window(visit: Visit, view: View, width: i
     assert page.get_by_text(entries(language)["error.internal"]).count() == 0
 
 
+def test_a_table_of_formulas_makes_a_phones_page_no_wider(visit: Visit) -> None:
+    page = visit("?tab=comparison", width=390)
+    settled(page, "comparison")
+    page.locator("#told-comparison table").wait_for()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
 def test_a_browser_that_lags_behind_shows_everything(visit: Visit) -> None:
     page = visit("?tab=cost", width=390, slower=4)
     settled(page, "cost")

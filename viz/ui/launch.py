@@ -26,7 +26,6 @@ CSS = f"""
 :root {{ --see: {theme.PERCEPTION}; --focus: {theme.AGGREGATION}; }}
 .gradio-container {{ max-width: 1320px !important; margin: 0 auto !important; }}
 @media (max-width: 640px) {{
-  .gradio-container .fillable {{ padding: 8px !important; }}
   #inputs {{ flex-direction: column; align-items: stretch; }}
   #examples .grid-container {{ grid: auto / auto-flow 72px !important; }}
   #examples .grid-wrap {{ overflow-x: auto !important; }}
@@ -61,7 +60,8 @@ CSS = f"""
 footer {{ opacity: 0.6; }}
 """
 # Apart, since Gradio confines what is under @media to the page's contents.
-HEAD = f"<style>{(DRAWER / 'page.css').read_text(encoding='utf-8')}</style>"
+FRAME = "@media (max-width: 640px) { .gradio-container .main.fillable { padding: 8px; } }"
+HEAD = f"<style>{FRAME}\n{(DRAWER / 'page.css').read_text(encoding='utf-8')}</style>"
 
 
 def page_theme() -> gr.themes.Base:
