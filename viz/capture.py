@@ -22,6 +22,7 @@ from viz.trace import BlockTrace, ForwardTrace
 
 # Attention with more weights (heads · N²; 16 MiB) is not kept: only the paper's comparisons reach that, on large grids.
 MOST_WEIGHTS = 2**22
+MOST_WEIGHTS_OF_ONE = 2**26  # of a block that is looked at alone: 256 MiB, of which a forward pass holds several copies
 
 
 def taps_of(model: nn.Module) -> dict[str, Tap]:

@@ -103,6 +103,16 @@ class ForwardTrace:
             raise KeyError(f"no block {name!r}; there are {', '.join(self.blocks)}")
         return self.blocks[name]
 
+    def extent(self, block: str) -> tuple[float, float]:
+        """(height, width) of the network's input in tokens of a block; fractions where its stride does not divide it.
+
+        Raises:
+            KeyError: there is no such block.
+        """
+        width, height = self.geometry.frame.size
+        stride = self.block(block).stride
+        return height / stride, width / stride
+
     def to_npz(self, path: str | os.PathLike[str]) -> None:
         """Write all recorded tensors as ``<block>/<tensor>``, the logits, class names and the weights' name."""
         arrays = {

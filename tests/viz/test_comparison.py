@@ -328,7 +328,7 @@ def test_accuracy_comes_from_the_zoos_table(tmp_path: Path) -> None:
 def test_attention_that_would_not_fit_is_left_out(
     predictor: lsnet.Predictor, photo: Image.Image, trace: ForwardTrace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("viz.analysis.comparison.MOST_WEIGHTS", 3 * 144**2 - 1)
+    monkeypatch.setattr("viz.analysis.comparison.MOST_WEIGHTS_OF_ONE", 3 * 144**2 - 1)
     result = compare_mixers(predictor, photo, trace, BLOCK, TOKEN, among="siblings")
     assert result.left_out == ("attention",)
     assert [row.mixer for row in result.rows] == ["ls", "static"]

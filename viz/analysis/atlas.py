@@ -142,7 +142,7 @@ def _prototypes(
         window=_window(chosen),
         pictures=len(seen),
         kernel_count=len(vectors),
-        extent=_extent(trace, chosen),
+        extent=trace.extent(chosen.name),
         photo=photo,
     )
 
@@ -188,7 +188,7 @@ def _neighbours(
         elsewhere=patches_at(views, elsewhere, similarity, chosen.stride, _window(chosen)),
         window=_window(chosen),
         pictures=len(seen),
-        extent=_extent(trace, chosen),
+        extent=trace.extent(chosen.name),
         photo=photo,
     )
 
@@ -196,11 +196,6 @@ def _neighbours(
 def _window(block: BlockTrace) -> int:
     """Side in tokens of what a token's kernels are made of, which is at least what they read."""
     return max(block.kernel_large, block.kernel_small)
-
-
-def _extent(trace: ForwardTrace, block: BlockTrace) -> tuple[float, float]:
-    width, height = trace.geometry.frame.size
-    return height / block.stride, width / block.stride
 
 
 def _dynamics(trace: ForwardTrace, block: str, names: Sequence[str], seen: Sequence[_Seen]) -> Dynamics:

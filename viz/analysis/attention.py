@@ -17,7 +17,7 @@ from lsnet.sites import mixer_at
 from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
-from viz.capture import trace_image
+from viz.capture import MOST_WEIGHTS_OF_ONE, trace_image
 from viz.progress import Progress, silent
 from viz.results import Result
 from viz.results.attention import (
@@ -27,14 +27,12 @@ from viz.results.attention import (
     AttentionRollout,
     AttentionRows,
     AttentionSizes,
-    Extent,
 )
 from viz.trace import BlockTrace, ForwardTrace
 
 Show = Literal["rows", "rollout", "bias", "heads", "resolution"]
 
 SIZES = (224, 320, 448)
-MOST_WEIGHTS = 2**26  # heads · N² of one block, 256 MiB in float32, of which a forward pass holds several copies
 
 
 def attention(
@@ -83,7 +81,7 @@ def attention_at(trace: ForwardTrace, block: str, token: tuple[int, int], photo:
         mean=maps.mean(0),
         entropy=_entropy(rows).numpy(),
         distance=(rows @ distances).numpy(),
-        extent=_extent(trace, chosen),
+        extent=trace.extent(chosen.name),
         photo=photo,
     )
 
@@ -126,7 +124,7 @@ def attention_rollout(
         place=place,
         blocks=tuple(b.name for b in stage),
         maps=torch.stack(maps).float().numpy(),
-        extent=_extent(trace, chosen),
+        extent=trace.extent(chosen.name),
         photo=photo,
     )
 
@@ -268,14 +266,14 @@ def attention_at_sizes(
     for done, size in enumerate(sizes, start=1):
         width, height = predictor.framed(size).preprocess.frame(*picture.size).size
         count = math.ceil(height / chosen.stride) * math.ceil(width / chosen.stride)
-        if heads * count**2 <= MOST_WEIGHTS:
+        if heads * count**2 <= MOST_WEIGHTS_OF_ONE:
             framed = predictor.framed(size)
-            other = trace_image(framed, picture, blocks=[block], most_weights=MOST_WEIGHTS)
+            other = trace_image(framed, picture, blocks=[block], most_weights=MOST_WEIGHTS_OF_ONE)
             there = other.block(block)
             tokens.append(same_place(token, chosen, trace.geometry, there, other.geometry))
             rows = _row(there, tokens[-1])
             maps.append((rows * count).unflatten(1, there.grid).numpy())  # (heads, h, w)
-            extents.append(_extent(other, there))
+            extents.append(other.extent(there.name))
             used.append(size)
         progress(done / len(sizes))
     means = [torch.from_numpy(values).mean(0).flatten() / values[0].size for values in maps]
@@ -329,11 +327,6 @@ def _distances(grid: tuple[int, int]) -> Tensor:
     """Distance (N, N) between all pairs of tokens, in tokens."""
     positions = torch.cartesian_prod(*(torch.arange(float(side)) for side in grid)).reshape(-1, 2)
     return torch.cdist(positions, positions, compute_mode="donot_use_mm_for_euclid_dist")
-
-
-def _extent(trace: ForwardTrace, block: BlockTrace) -> Extent:
-    width, height = trace.geometry.frame.size
-    return height / block.stride, width / block.stride
 
 
 def _spread(values: Tensor) -> Array:

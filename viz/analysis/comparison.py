@@ -23,7 +23,7 @@ from viz.analysis.place import place_at
 from viz.analysis.same_place import same_place
 from viz.analysis.seen import seen_jpeg
 from viz.analysis.siblings import gradient_times_input, measured, siblings
-from viz.capture import trace_image
+from viz.capture import MOST_WEIGHTS_OF_ONE, trace_image
 from viz.progress import Progress, silent
 from viz.results import Array, Place
 from viz.results.comparison import ComparedMixer, Comparison, Mixing
@@ -32,8 +32,6 @@ from viz.trace import BlockTrace, ForwardTrace
 Among = Literal["inside", "siblings"]
 
 SIBLINGS: tuple[ComparedMixer, ...] = ("ls", "static", "attention")
-
-MOST_WEIGHTS = 2**26  # heads · N² of one block, 256 MiB in float32, of which a forward pass holds several copies
 
 
 def compare_mixers(
@@ -80,12 +78,12 @@ def compare_mixers(
     if among == "inside":
         return _inside(predictor, trace, place, photo)
     _ = predictor.lsnet  # another network's tokens lie elsewhere than those of the family
-    fitting = [mixer for mixer in mixers if mixer != "attention" or _attention_weights(trace) <= MOST_WEIGHTS]
+    fitting = [mixer for mixer in mixers if mixer != "attention" or _attention_weights(trace) <= MOST_WEIGHTS_OF_ONE]
     rows, networks = [], siblings(fitting, load, predictor)
     for done, (mixer, sibling) in enumerate(networks.items(), start=1):
         name = _block_like(sibling.lsnet, trace, block)
         own_blocks = [other for other, _, _ in sibling.lsnet.named_blocks()]
-        own = trace_image(sibling, picture, blocks=[_before(own_blocks, name), name], most_weights=MOST_WEIGHTS)
+        own = trace_image(sibling, picture, blocks=[_before(own_blocks, name), name], most_weights=MOST_WEIGHTS_OF_ONE)
         row = mixing(sibling, own, name, token)
         rows.append(replace(row, mixer=mixer, attribution=_in_rms(gradient_times_input(sibling, picture))))
         progress(done / len(networks) / 2)
@@ -180,7 +178,7 @@ def mixing(predictor: Predictor, trace: ForwardTrace, block: str, token: tuple[i
         attribution=None,
         weight_count=weight_count,
         macs=_cost(predictor.model, mixer, chosen).macs // math.prod(chosen.grid),
-        extent=_extent(trace, chosen),
+        extent=trace.extent(chosen.name),
     )
 
 

@@ -121,7 +121,6 @@ def corruption_effect(
     ranked = (i for one in (answer, answer_after) for i in one.argsort(descending=True, stable=True)[:TOP].tolist())
     shown = list(dict.fromkeys(ranked))
     rows = {severity: row(changed, after)}
-    width, height = trace.geometry.frame.size
     effect = CorruptionEffect(
         place=place,
         corruption=corruption,
@@ -129,7 +128,7 @@ def corruption_effect(
         seed=seed,
         seen=_jpeg(view),
         seen_corrupted=_jpeg(changed),
-        extent=(height / chosen.stride, width / chosen.stride),
+        extent=trace.extent(chosen.name),
         kernel_large=chosen.kernel_large,
         kernel_small=chosen.kernel_small,
         kernels=kernels,

@@ -177,8 +177,8 @@ def _effect(
         feature_change=np.array([change(operated[name], features[name]) for name in features], np.float32),
         block_map=change_map(operated[target.name], features[target.name]),
         last_map=change_map(operated[last], features[last]),
-        block_extent=_extent(trace, target.name),
-        last_extent=_extent(trace, last),
+        block_extent=trace.extent(target.name),
+        last_extent=trace.extent(last),
         photo=seen_jpeg(predictor, picture),
         rows=tuple(rows),
         row_divergence=divergences,
@@ -226,12 +226,6 @@ def _divergence(before: Tensor, after: Tensor) -> float:
 def _top1_change(before: Tensor, after: Tensor) -> float:
     top = before.argmax()
     return (after[top] - before[top]).item()
-
-
-def _extent(trace: ForwardTrace, block: str) -> tuple[float, float]:
-    width, height = trace.geometry.frame.size
-    stride = trace.block(block).stride
-    return height / stride, width / stride
 
 
 def _shares(hits: np.ndarray, total: int) -> Array:
