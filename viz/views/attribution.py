@@ -158,7 +158,7 @@ from viz.analysis.faithfulness import explain""",
         Choice("label", labels, default=PREDICTED, when={"target": ("class",)}),
         Choice("set", kernel_sets, when={"target": ("tap",)}),
         Choice("tap", taps, default="4", when={"target": ("tap",)}),
-        Number("steps", 8, 128, 24, 8, when={"method": ("integrated_gradients",)}),
+        Number("steps", 8, 128, 16, 8, when={"method": ("integrated_gradients",)}),
         Choice("layer", get_args(Layer), when={"method": ("grad_cam",), "target": ("class",)}),
         Choice("check", get_args(Check)),
         # What is removed for the check is replaced by the baseline, whatever the method.
