@@ -76,22 +76,19 @@ def check_state(page: Any, state: State, language: str) -> None:
         if setting.name in state.settings:
             value, label = state.settings[setting.name], f"view.{view.name}.set.{setting.name}"
             option = f"{label}.{value}" if isinstance(setting, Choice) else label
-            check_control(page, entries(language)[label], entries(language)[option], value)
+            check_control(page.locator(f"#tab-{view.name}"), entries(language)[label], entries(language)[option], value)
 
 
-def check_control(page: Any, label: str, option: str, value: object) -> None:
-    """A button that is pressed, or a menu that says so."""
-    buttons = (
-        page.locator("#views")
-        .get_by_label(option, exact=True)
-        .and_(page.locator("input:is([type=radio], [type=checkbox])"))
-    )
-    if buttons.count():
-        page.wait_for_function("(node) => node.checked", arg=buttons.first.element_handle())
+def check_control(tab: Any, label: str, option: str, value: object) -> None:
+    """A button that is pressed, or a menu that says so, once the tab that holds it is drawn."""
+    button = tab.get_by_label(option, exact=True).and_(tab.page.locator("input:is([type=radio], [type=checkbox])"))
+    menu = tab.get_by_label(label, exact=True).and_(tab.page.locator("input"))
+    button.or_(menu).first.wait_for(state="attached")
+    if button.count():
+        tab.page.wait_for_function("(node) => node.checked", arg=button.first.element_handle())
         assert value is not False
         return
-    menu = page.locator("#views").get_by_label(label, exact=True).and_(page.locator("input")).first.element_handle()
-    page.wait_for_function("([node, text]) => node.value === text", arg=[menu, option])
+    tab.page.wait_for_function("([node, text]) => node.value === text", arg=[menu.first.element_handle(), option])
 
 
 def check_texts(page: Any, step: Step) -> None:
