@@ -7,7 +7,7 @@ import logging
 import tarfile
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Literal
@@ -86,6 +86,11 @@ class Source:
                 "data.empty", f"expected <class>/<picture> under {self.path}, found none", path=self.path.name
             )
         return {split: dict(sorted(members.items())) for split, members in named.items()}
+
+    def stamps(self, members: Iterable[str]) -> list[tuple[int, int]]:
+        """Size in bytes and time of change in ns of each member's file, or of the tar: others once pictures change."""
+        files = [self.path / member for member in members] if self.path.is_dir() else [self.path]
+        return [(state.st_size, state.st_mtime_ns) for state in (file.stat() for file in files)]
 
     def read(self, wanted: Sequence[str]) -> Iterator[tuple[str, bytes]]:
         """Path in the tree and encoded bytes of the wanted pictures, in the order that is quick to read."""
@@ -213,7 +218,8 @@ def _decoded(
 ) -> Pictures:
     """Read a split from the cache, after filling it where needed."""
     members = source.members()[split]
-    digest = hashlib.sha256(json.dumps([str(source.path.resolve()), transform_key, *members]).encode()).hexdigest()
+    key = [str(source.path.resolve()), transform_key, list(members), source.stamps(members)]
+    digest = hashlib.sha256(json.dumps(key).encode()).hexdigest()
     stem = cache / f"{source.name}-{split}-{side}-{digest[:12]}"
     index = _named(stem, ".json")
     if not index.exists():

@@ -131,6 +131,11 @@ def published_pictures(
     return predictor, with_pixels(pictures, LazyPixels(make))
 
 
+def class_stamps(folder: Path) -> list[str]:
+    """Of each class in a folder of classes, its name and when it last gained or lost a picture, in ns."""
+    return [f"{name} {(folder / name).stat().st_mtime_ns}" for name in sorted(_subfolders(folder))]
+
+
 def restricted(predictor: Predictor, ids: Collection[str]) -> Predictor:
     """The same network with only some of its classes, in its own order."""
     rows = [index for index, label in enumerate(predictor.classes) if label.id in ids]

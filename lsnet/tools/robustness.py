@@ -35,7 +35,7 @@ from lsnet.tools.command_line import run_tool
 from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
-from lsnet.tools.published import IMAGENET_C, PUBLISHED, Published, published_pictures
+from lsnet.tools.published import IMAGENET_C, PUBLISHED, Published, class_stamps, published_pictures
 from lsnet.tools.sets import add_set_arguments, sources_of
 from lsnet.tools.timing import machine
 from lsnet.tools.validate import Validation, matched_pictures, validate
@@ -51,15 +51,16 @@ class Condition:
         corruption, severity: empty and 0 for pictures as they are.
         open: gives the network for the classes that compete, and the pictures.
         published: the set that it belongs to; None for pictures corrupted here.
-        members: which pictures are corrupted here, as a digest of their names.
+        members: which pictures these are, as a digest: of the names of those corrupted here, of a published folder's
+            classes and when each last gained or lost a picture.
     """
 
     set: str
     corruption: str
     severity: int
     open: Callable[[], tuple[Predictor, Pictures]]
+    members: str
     published: Published | None = None
-    members: str = ""
 
 
 class Table:
@@ -93,7 +94,7 @@ class Table:
             InputError: it was, on other pictures.
         """
         key = (condition.set, condition.corruption, condition.severity)
-        known = {(row["set"], row["corruption"], row["severity"]): row.get("members", "") for row in self.rows}
+        known = {(row["set"], row["corruption"], row["severity"]): row["members"] for row in self.rows}
         if key in known and known[key] != condition.members:
             raise self._other_results(f"other pictures of {condition.set}")
         return key in known
@@ -180,7 +181,8 @@ def published_conditions(args: argparse.Namespace, predictor: Predictor, threads
         framed = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=crop_pct))
         for (corruption, severity), folder in published.folders(path).items():
             opened = partial(published_pictures, published, folder, framed, args.known_classes, threads)
-            conditions.append(Condition(published.name, corruption, severity, opened, published))
+            members = digest("\n".join(class_stamps(folder)))
+            conditions.append(Condition(published.name, corruption, severity, opened, members, published))
     return conditions
 
 
@@ -195,7 +197,7 @@ def conditions_made_here(
 
     keys = [("", 0), *((corruption, severity) for corruption in args.corruptions for severity in SEVERITIES)]
     members = digest("\n".join(pictures.members))
-    return [Condition(pictures.name, *key, partial(opened, *key), members=members) for key in keys]
+    return [Condition(pictures.name, *key, partial(opened, *key), members) for key in keys]
 
 
 def weights_digest(model: nn.Module) -> str:

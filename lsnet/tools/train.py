@@ -348,6 +348,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         parser.error(f"{args.output} holds a run already: give --resume to go on with it, or another --output")
     recipe, processes = from_arguments(args), Processes.join()
     logging.basicConfig(level=logging.INFO if processes.leads else logging.WARNING, format="%(message)s")
+    _run(args, recipe, processes, processes.command("lsnet.tools.train", argv or sys.argv[1:]))
+    processes.leave()
+
+
+def _run(args: argparse.Namespace, recipe: Recipe, processes: Processes, command: str) -> None:
+    """Train as the arguments say.
+
+    The trainer ends here, before its processes part: were DistributedDataParallel the last to hold their group, it
+    would free it with Python's lock held, which Gloo's threads may still be waiting for.
+    """
     sets = load_sets(args, recipe, processes)
     teacher: distill.Teacher | Tensor | None = distill.load_teacher(args.teacher) if args.teacher else None
     name = args.teacher or ""
@@ -359,8 +369,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.resume and (state := files.load_state(processes.device)):
         trainer.load_state(state)
         log.info("resumed after %d epochs and %d updates", trainer.epoch, trainer.update)
-    train(trainer, files, processes.command("lsnet.tools.train", argv or sys.argv[1:]), args.eval_limit)
-    processes.leave()
+    train(trainer, files, command, args.eval_limit)
 
 
 if __name__ == "__main__":

@@ -59,10 +59,11 @@ def finished(folder: Path) -> bool:
     return record["epochs"] == round(sum(epochs for _, epochs in record["recipe"]["phases"]))
 
 
-def collect(output: Path) -> list[dict[str, Any]]:
-    """A row for each finished run: mixer, seed, cost, minutes; of each set, pictures and top-1 with its interval.
+def collect(output: Path) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Finished runs, and the options of the model that they share beside the mixer.
 
-    Parameters and MACs are those of the inference form at the evaluation size, without the classifier.
+    A row for each run: mixer, seed, cost, minutes; of each set, pictures and top-1 with its interval. Parameters and
+    MACs are those of the inference form at the evaluation size, without the classifier.
 
     Raises:
         InputError: the runs differ in more than mixer and seed.
@@ -85,19 +86,20 @@ def collect(output: Path) -> list[dict[str, Any]]:
         rows.append(row)
     if any(recipe != recipes[0] for recipe in recipes):
         raise InputError("zoo.unlike", f"expected runs under {output} that differ in mixer and seed only")
-    return rows
+    return rows, recipes[0]["options"] if recipes else {}
 
 
-def timed(rows: Sequence[Mapping[str, Any]], seconds: float = 20.0) -> list[dict[str, Any]]:
+def timed(rows: Sequence[Mapping[str, Any]], options: Mapping[str, Any], seconds: float = 20.0) -> list[dict[str, Any]]:
     """The rows with the median time of one picture here, and with what "here" is.
 
-    Networks take turns, in their inference form, at the evaluation size.
+    Networks take turns, in their inference form, at the evaluation size; ``options`` of the model are alike for all.
     """
     size = rows[0]["size"]
     batch = torch.randn(1, 3, size, size)
     mixers = dict.fromkeys(row["mixer"] for row in rows)
     model = rows[0]["model"]
-    networks = {mixer: create_lsnet(model, mixer=mixer, img_size=size).eval().fuse() for mixer in mixers}
+    alike = {**options, "img_size": size}
+    networks = {mixer: create_lsnet(model, mixer=mixer, **alike).eval().fuse() for mixer in mixers}
     with torch.inference_mode():
         calls = {mixer: partial(network, batch) for mixer, network in networks.items()}
         timings = {timing.name: timing for timing in compare(f"{size} px", calls, rows[0]["mixer"], seconds)}
@@ -162,10 +164,10 @@ def write_table(
 
 def tabulate(output: Path) -> None:
     """Collect the finished runs, time their networks, and write the tables."""
-    rows = collect(output)
+    rows, options = collect(output)
     if not rows:
         raise InputError("zoo.none", f"expected at least one finished run under {output}, found none")
-    write_table(timed(rows))
+    write_table(timed(rows, options))
 
 
 def bundle_all(output: Path, rest: Sequence[str]) -> None:

@@ -16,6 +16,8 @@ from viz.texts import entries
 
 pytestmark = pytest.mark.browser
 
+WINDOW = {"width": 1280, "height": 900}
+
 
 def upload(page: Any, path: Path) -> None:
     page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(path))
@@ -47,23 +49,39 @@ def test_of_two_pictures_in_a_row_the_last_one_is_shown_and_nothing_is_lost(
     page.locator("#plot-kernels .js-plotly-plot").wait_for()
 
 
-@pytest.mark.parametrize(("language", "locale"), [("en", "en-US"), ("zh-CN", "zh-CN")])
 def test_without_a_server_the_picture_can_still_be_explored_and_the_page_comes_back(
-    browser: Any, tmp_path: Path, language: str, locale: str
+    browser: Any, tmp_path: Path
 ) -> None:
     port = free_port()
     command = ["app.py", "--port", str(port), "--model", MODEL, "--device", "cpu", "--threads", "1"]
-    page = browser.new_page(viewport={"width": 1280, "height": 900}, locale=locale)
-    page.set_default_timeout(240_000)
+    locales = {"en": "en-US", "zh-CN": "zh-CN"}
+    pages = {language: browser.new_page(viewport=WINDOW, locale=locale) for language, locale in locales.items()}
     with running(command, port, tmp_path / "first.log") as process:
-        page.goto(f"http://127.0.0.1:{port}/?img=coffee&lang={language}")
-        page.wait_for_function("window.lsnetExplorer?.example === 'coffee'")
-        page.locator("#plot-kernels .js-plotly-plot").wait_for()
+        for language, page in pages.items():
+            page.set_default_timeout(240_000)
+            page.goto(f"http://127.0.0.1:{port}/?img=coffee&lang={language}")
+            page.wait_for_function("window.lsnetExplorer?.example === 'coffee'")
+            page.locator("#plot-kernels .js-plotly-plot").wait_for()
         process.kill()
+    for language, page in pages.items():
+        page.bring_to_front()
+        explore_without_a_server(page, language)
+        page.evaluate("window.opened = 'before'")
+    with running(command, port, tmp_path / "second.log"):
+        for language, page in pages.items():
+            page.bring_to_front()
+            page.wait_for_function("!window.opened && window.lsnetExplorer?.example === 'coffee'")  # anew by itself
+            page.locator("#plot-kernels .js-plotly-plot").wait_for()
+            assert page.get_by_text(entries(language)["inspector.connection.lost"]).count() == 0
+            page.close()
+
+
+def explore_without_a_server(page: Any, language: str) -> None:
+    """The inspector needs no server, and the visitor is told that there is none."""
     hover(page, 290, 155)
     before = page.evaluate("Array.from(window.lsnetExplorer.kernel(0))")
     hover(page, 120, 300)
-    assert page.evaluate("Array.from(window.lsnetExplorer.kernel(0))") != before  # the inspector needs no server
+    assert page.evaluate("Array.from(window.lsnetExplorer.kernel(0))") != before
     page.mouse.down()
     page.mouse.up()  # a pin asks for the views below
     page.get_by_text(entries(language)["inspector.connection.lost"]).wait_for()
@@ -71,9 +89,3 @@ def test_without_a_server_the_picture_can_still_be_explored_and_the_page_comes_b
     assert "Attempting reconnection" not in page.inner_text("body")
     hover(page, 290, 155)
     assert page.evaluate("Array.from(window.lsnetExplorer.kernel(0))") == before
-    page.evaluate("window.opened = 'before'")
-    with running(command, port, tmp_path / "second.log"):
-        page.wait_for_function("!window.opened && window.lsnetExplorer?.example === 'coffee'")  # opened anew by itself
-        page.locator("#plot-kernels .js-plotly-plot").wait_for()
-        assert page.get_by_text(entries(language)["inspector.connection.lost"]).count() == 0
-    page.close()

@@ -101,6 +101,16 @@ def test_decoded_once(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     np.testing.assert_array_equal(first.pixels, again.pixels)
 
 
+def test_a_picture_that_was_repaired_is_decoded_anew(tree: Path, tmp_path: Path) -> None:
+    source = Source(shutil.copytree(tree, tmp_path / "tints"), held_out=0)
+    repaired = source.path / "red" / "0.png"
+    whole = repaired.read_bytes()
+    repaired.write_bytes(whole[:200])
+    assert training_pictures(source, ("blue", "red"), 32, tmp_path / "cache").broken == ("red/0.png",)
+    repaired.write_bytes(whole)
+    assert training_pictures(source, ("blue", "red"), 32, tmp_path / "cache").broken == ()
+
+
 def test_a_broken_picture_is_reported_and_skipped(tree: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     copy = shutil.copytree(tree, tmp_path / "tints")
     for name, content in (("a_cut.png", (tree / "red/0.png").read_bytes()[:200]), ("b_text.jpg", b"no picture")):

@@ -111,6 +111,16 @@ def test_a_stopped_measurement_goes_on(
         run(tmp_path / "out", *words, "--size", 32)
 
 
+def test_a_folder_that_gained_a_picture_is_another_set(sees_red: Path, tmp_path: Path) -> None:
+    pictures = classes_of(tmp_path / "imagenet-r", {RED: 1})
+    words = ("--weights", sees_red, "--imagenet-r", pictures)
+    first, again = (run(tmp_path / "out", *words)["rows"] for _ in range(2))
+    assert again == first
+    shutil.copy(next((pictures / RED).iterdir()), pictures / RED / "more.png")
+    with pytest.raises(InputError, match="results of other pictures of ImageNet-R: give another --output"):
+        run(tmp_path / "out", *words)
+
+
 def test_the_two_hundred_classes_compete_among_themselves(tmp_path: Path) -> None:
     path = weights(tmp_path / "w.safetensors", (BLUE, OTHER, RED))  # calls everything OTHER
     pictures = classes_of(tmp_path / "sets" / "imagenet-a", {BLUE: 2, RED: 1})

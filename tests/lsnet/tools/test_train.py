@@ -6,12 +6,15 @@ import json
 import os
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.torch
 import torch
+from torch import distributed, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from lsnet.predictor import load_predictor
 from lsnet.tools import distill, export
@@ -224,6 +227,31 @@ def test_two_processes_agree_with_one(tree: Path, tmp_path: Path) -> None:
         torch.testing.assert_close(two[name], value, atol=1e-5, rtol=1e-4, msg=name)
     logs = [json.loads((tmp_path / run / "log.json").read_text()) for run in ("one", "two")]
     assert logs[0]["accuracy"] == logs[1]["accuracy"]
+
+
+def test_nothing_holds_the_group_when_processes_part(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DistributedDataParallel as the last holder can hang; here one process is the whole group, and acts as two."""
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 2]]})
+    wrappers: list[weakref.ref[DistributedDataParallel]] = []
+    alive: list[DistributedDataParallel | None] = []
+
+    def wrapped(module: nn.Module) -> DistributedDataParallel:
+        wrapper = DistributedDataParallel(module)
+        wrappers.append(weakref.ref(wrapper))
+        return wrapper
+
+    def leave(self: Processes) -> None:
+        alive.extend(wrapper() for wrapper in wrappers)
+        distributed.destroy_process_group()
+
+    distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
+    monkeypatch.setattr(Processes, "join", lambda: Processes(0, 2, torch.device("cpu")))
+    monkeypatch.setattr(Processes, "leave", leave)
+    monkeypatch.setattr("lsnet.tools.train.DistributedDataParallel", wrapped)
+    main(["--data", str(tree), "--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "run"), *words(recipe)])
+    assert alive == [None]
 
 
 def test_a_run_can_begin_with_the_weights_of_another(sets: Sets, tmp_path: Path) -> None:
