@@ -132,7 +132,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--clients", type=int, default=60)
     parser.add_argument("--uploads", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=6)  # memory is flat from the fifth on
+    parser.add_argument("--rounds", type=int, default=6)
     parser.add_argument("--model", default="bundled")
     options = parser.parse_args()
     load = os.getloadavg()[0]
