@@ -15,7 +15,7 @@ from lsnet.preprocess import Preprocess
 from lsnet.weights import BUNDLED_DIR, WeightsCard, save_weights
 
 if TYPE_CHECKING:
-    from lsnet.tools.train import Trainer
+    from lsnet.tools.trainer import Trainer
 
 CLASS_NAMES = BUNDLED_DIR / "class_names.json"
 

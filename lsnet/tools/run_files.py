@@ -15,7 +15,7 @@ from lsnet.tools.metrics import Tally
 from lsnet.tools.writing import write_in_one_step
 
 if TYPE_CHECKING:
-    from lsnet.tools.train import Trainer
+    from lsnet.tools.trainer import Trainer
 
 
 class RunFiles:

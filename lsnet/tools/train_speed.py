@@ -26,7 +26,7 @@ from lsnet.tools.data import Source
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
 from lsnet.tools.sets import decode
-from lsnet.tools.train import Trainer
+from lsnet.tools.trainer import Trainer
 
 SKIPPED = 2  # updates that allocate, compile or fill a queue
 

@@ -15,7 +15,8 @@ from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
 from lsnet.tools.run_files import RunFiles
 from lsnet.tools.sets import decode
-from lsnet.tools.train import Trainer, train
+from lsnet.tools.train import train
+from lsnet.tools.trainer import Trainer
 from lsnet.tools.validate import main as validate
 
 

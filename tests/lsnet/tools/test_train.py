@@ -23,7 +23,8 @@ from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
 from lsnet.tools.run_files import RunFiles
 from lsnet.tools.sets import Sets, decode
-from lsnet.tools.train import Trainer, main, train
+from lsnet.tools.train import main, train
+from lsnet.tools.trainer import Trainer
 
 ALONE = Processes(0, 1, torch.device("cpu"))
 TINY = {"model": "lsnet_n", "options": {"mixer": "static"}, "batch_size": 8, "cache_side": 48, "eval_size": 64}
@@ -249,7 +250,7 @@ def test_nothing_holds_the_group_when_processes_part(
     distributed.init_process_group("gloo", store=distributed.HashStore(), rank=0, world_size=1)
     monkeypatch.setattr(Processes, "join", lambda: Processes(0, 2, torch.device("cpu")))
     monkeypatch.setattr(Processes, "leave", leave)
-    monkeypatch.setattr("lsnet.tools.train.DistributedDataParallel", wrapped)
+    monkeypatch.setattr("lsnet.tools.trainer.DistributedDataParallel", wrapped)
     main(["--data", str(tree), "--cache", str(tmp_path / "cache"), "--output", str(tmp_path / "run"), *words(recipe)])
     assert alive == [None]
 
