@@ -1,3 +1,5 @@
+import { listenToUploads, makeUploads } from "./uploads.js";
+
 // What Gradio says of its own accord, in English and in places of its own: said here in the visitor's language.
 
 const PLACE = /queue:\s*(\d+)\/(\d+)/;
@@ -27,21 +29,23 @@ export function translateGradio(app) {
   const tracker = root.closest(".block")?.querySelector('[data-testid="status-tracker"]');
   const toasts = document.querySelector(".toast-wrap");
   const line = app.part("waiting");
-
+  const uploads = makeUploads(tellPlace, PATIENCE);
   let since = null; // when the wait began
 
   function tellPlace() {
-    const waits = !tracker.classList.contains("hide");
+    const waits = tracker && !tracker.classList.contains("hide");
     since = waits ? (since ?? performance.now()) : null;
     const told = waits ? readProgress(tracker.textContent) : null;
     // A turn that comes and goes at once needs no words; Gradio counts tenths of a second, so this is asked again.
     const long = waits && (told.key === "queue.place" || !line.hidden || performance.now() - since > PATIENCE);
-    const sentence = long ? texts.say(told.key, told.values) : "";
+    const underway = uploads.takesLong() ? texts.say("upload.underway") : "";
+    const sentence = long ? texts.say(told.key, told.values) : underway;
     if (line.textContent !== sentence) line.textContent = sentence;
     line.hidden = !sentence;
   }
 
   function translateToasts() {
+    if (toasts.querySelector('[data-testid="toast-text"]')) uploads.refused();
     for (const node of toasts.querySelectorAll('[data-testid="toast-text"]')) {
       const key = readToast(node.textContent);
       if (!key) continue;
@@ -51,6 +55,7 @@ export function translateGradio(app) {
     }
   }
 
+  listenToUploads(uploads);
   const everything = { subtree: true, childList: true, characterData: true };
   if (tracker) new MutationObserver(tellPlace).observe(tracker, { ...everything, attributes: true });
   if (toasts) new MutationObserver(translateToasts).observe(toasts, everything);

@@ -23,30 +23,70 @@ def upload(page: Any, path: Path) -> None:
     page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(path))
 
 
-def test_of_two_pictures_in_a_row_the_last_one_is_shown_and_nothing_is_lost(
-    visit: Callable[..., Any], tmp_path: Path
-) -> None:
+@pytest.fixture
+def two_pictures(tmp_path: Path) -> tuple[Path, Path]:
+    """A large picture, which takes its time, and a small one."""
     generator = np.random.default_rng(0)
-    first, last = tmp_path / "first.png", tmp_path / "last.png"
-    Image.fromarray(generator.integers(0, 255, (2400, 3200, 3), dtype=np.uint8)).save(first)  # takes its time
-    Image.fromarray(generator.integers(0, 255, (240, 330, 3), dtype=np.uint8)).save(last)
+    large, small = tmp_path / "large.png", tmp_path / "small.png"
+    Image.fromarray(generator.integers(0, 255, (2400, 3200, 3), dtype=np.uint8)).save(large)
+    Image.fromarray(generator.integers(0, 255, (240, 330, 3), dtype=np.uint8)).save(small)
+    return large, small
+
+
+def test_of_two_pictures_in_a_row_the_last_one_is_shown_and_nothing_is_lost(
+    visit: Callable[..., Any], two_pictures: tuple[Path, Path]
+) -> None:
+    first, last = two_pictures
     page = visit()
     shown: list[str] = []
     page.on("response", lambda r: shown.append(r.url) if "trace.lsnx" in r.url else None)
-    with page.expect_request(lambda request: "queue/join" in request.url):
+    with page.expect_request(lambda r: "queue/join" in r.url and first.name in (r.post_data or "")):
         upload(page, first)
     upload(page, last)
-    trace = trace_image(lsnet.load_predictor(MODEL, device="cpu"), last)
-    page.wait_for_function("(side) => window.lsnetExplorer.boxes.crop.bottom <= side", arg=240)
-    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
+    wait_for_picture(page, last)
     assert len(shown) == 2  # the first one was not forgotten on the way
+    assert_shown(page, last)
+    assert page.locator("#problem").is_hidden()
+    page.locator("#plot-kernels .js-plotly-plot").wait_for()
+
+
+def test_a_picture_that_was_overtaken_on_its_way_to_the_server_does_not_come_back(
+    visit: Callable[..., Any], two_pictures: tuple[Path, Path]
+) -> None:
+    first, last = two_pictures
+    page = visit()
+    held: list[Any] = []
+    page.route("**/upload*", lambda route: route.continue_() if held else held.append(route))
+    upload(page, first)
+    told = page.locator('[data-part="waiting"]')
+    page.wait_for_function("document.querySelector('[data-part=waiting]').textContent")
+    assert told.text_content() == entries("en")["inspector.upload.underway"]
+    upload(page, last)
+    wait_for_picture(page, last)
+    told.wait_for(state="hidden")
+    with page.expect_response(lambda r: "queue/join" in r.url):
+        held[0].continue_()
+    page.wait_for_function("!document.querySelector('[data-testid=status-tracker]:not(.hide)')")
+    assert_shown(page, last)
+
+
+def wait_for_picture(page: Any, path: Path) -> None:
+    """Until this picture is in the inspector."""
+    with Image.open(path) as picture:
+        width, height = picture.size
+    arrived = "([w, h]) => { const { crop } = lsnetExplorer.boxes; return crop.right <= w && crop.bottom <= h; }"
+    page.wait_for_function(arrived, arg=[width, height])
+    page.wait_for_function("!document.querySelector('.lsx').dataset.busy")
+
+
+def assert_shown(page: Any, path: Path) -> None:
+    """The inspector has the kernels that the model computes for this picture."""
+    trace = trace_image(lsnet.load_predictor(MODEL, device="cpu"), path)
     hover(page, 160, 100)
     kernel = page.evaluate("Array.from(window.lsnetExplorer.kernel(0))")
     token = explorer(page, "token")
     expected = trace.blocks[explorer(page, "block")].kernels[0, :, token["row"], token["col"]]
     np.testing.assert_allclose(kernel, expected.numpy(), rtol=1e-4, atol=1e-5)
-    assert page.locator("#problem").is_hidden()
-    page.locator("#plot-kernels .js-plotly-plot").wait_for()
 
 
 def test_without_a_server_the_picture_can_still_be_explored_and_the_page_comes_back(

@@ -35,6 +35,9 @@ CAMERA_SECONDS = 120  # that one may stream for
 OUTDATED_KEPT = 2
 FRAME_SECONDS = 10.0  # that a camera's picture may take to the browser before the next one is looked at all the same
 
+# A picture that comes after one that was chosen later is left out; see assets/inspector/uploads.js.
+LAST_CHOSEN = "(visit, picture, ...rest) => [visit, window.lsnetUploads.arrived(picture) ? picture : null, ...rest]"
+
 
 class Page:
     """Builds the page and answers its events."""
@@ -86,8 +89,11 @@ class Page:
             "show_progress_on": [self.inspector],
         }
         changes = [
-            trigger(self._guarded(self._bring), [self.visit, picture, *settings], outputs, **serial)
-            for trigger, picture in ((inputs.upload.upload, inputs.upload), (inputs.camera.input, inputs.camera))
+            trigger(self._guarded(self._bring), [self.visit, picture, *settings], outputs, js=js, **serial)
+            for trigger, picture, js in (
+                (inputs.upload.upload, inputs.upload, LAST_CHOSEN),
+                (inputs.camera.input, inputs.camera, None),
+            )
         ]
         changes.append(
             inputs.examples.select(self._guarded(self._choose_example), [self.visit, *settings], outputs, **serial)
@@ -197,7 +203,7 @@ class Page:
 
     def _bring(self, visit: Visit, picture: str | None, model: str, size: int, mode: str) -> dict[Block, Any]:
         """The visitor's own picture."""
-        if picture is None:  # cleared: what is shown stays until there is another
+        if picture is None:  # cleared, or overtaken on its way by another: what is shown stays
             return {self.visit: visit}
         return self._show(visit, self.explorer.analyse(picture, model, size, mode))
 
