@@ -103,25 +103,29 @@ def check_texts(page: Any, step: Step) -> None:
         assert "{{" not in expected
 
 
-@pytest.mark.parametrize("language", LANGUAGES)
 @pytest.mark.parametrize("number", range(1, 7))
-def test_every_step_shows_what_it_talks_about(visit: Visit, number: int, language: str) -> None:
-    """Through a lesson by Next; on the way, the visitor wanders off and asks to be shown again."""
-    lesson = lessons(language)[number - 1]
+def test_every_step_shows_what_it_talks_about(visit: Visit, number: int) -> None:
+    """Through a lesson by Next, in another language at each step; on the way, the visitor wanders off and back."""
+    language, other = LANGUAGES
     page = visit(f"?lang={language}")
     open_list(page)
     part(page, "lessons").locator(".lsl-lesson").nth(number - 1).click()
-    for index, step in enumerate(lesson.steps):
+    slug, names = lessons(language)[number - 1].slug, [step.name for step in lessons(language)[number - 1].steps]
+    for index, name in enumerate(names):
+        step = lessons(language)[number - 1].steps[index]
         check_state(page, step.state, language)
         check_texts(page, step)
-        assert f"lesson={lesson.slug}&step={step.name}" in page.url
+        assert f"lesson={slug}&step={name}" in page.url
+        language, other = other, language
+        page.locator('[data-part="language"]').click()
+        check_texts(page, lessons(language)[number - 1].steps[index])
         if index == 1:
             page.locator('[data-part="picture-upper"]').focus()
             page.keyboard.press("]")
             page.wait_for_function(f"window.lsnetExplorer.block !== {step.state.block!r}")
             part(page, "show").click()
             check_state(page, step.state, language)
-        if index + 1 < len(lesson.steps):
+        if index + 1 < len(names):
             part(page, "next").click()
     beyond = "allLessons" if number == 6 else "nextLesson"
     assert part(page, "next").inner_text() == entries(language)[f"lessons.{beyond}"]
