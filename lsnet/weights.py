@@ -12,7 +12,6 @@ import safetensors
 import safetensors.torch
 import timm
 import torch
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from torch import Tensor, nn
 
 from lsnet.config import VARIANTS, LSNetConfig
@@ -28,6 +27,10 @@ DEFAULT_BUNDLED = "lsnet_t"
 ZOO_FAMILY = "lsnet_n"  # whose bundled weights differ in the mixer alone
 HUB_FILE = "pytorch_model.bin"
 
+# What a card may ask of timm.
+LSNET_OPTIONS = {item.name for item in fields(LSNetConfig)} - {"num_classes"}
+TRANSPLANT_OPTIONS = {"img_size", "drop_rate", "drop_path_rate"}
+
 IMAGENET_LABEL_SET = {"en": "ImageNet-1k", "zh": "ImageNet-1k"}
 UNNAMED_LABEL_SET = {"en": "unnamed classes", "zh": "未命名的类别"}
 
@@ -38,7 +41,8 @@ class WeightsCard:
 
     Attributes:
         architecture: timm model name, such as ``"lsnet_t"``.
-        options: overrides of :class:`lsnet.config.LSNetConfig` other than ``num_classes``.
+        options: further arguments of ``timm.create_model``: of an LSNet, fields of
+            :class:`lsnet.config.LSNetConfig` other than ``num_classes``.
         classes: what each logit stands for.
         label_set: name of that set of classes, by language (``"en"``, ``"zh"``).
         preprocess: the transform that the weights were evaluated with.
@@ -251,10 +255,10 @@ def _assemble(state: Mapping[str, Tensor], card: WeightsCard) -> nn.Module:
 
 
 def _described(card: WeightsCard) -> nn.Module:
-    """The network that a card describes. Of its options only those of our models reach timm: it is a file's word."""
+    """The network that a card describes. Of its options only known ones reach timm: it is a file's word."""
     name, transplant = card.source, TRANSPLANTS.get(card.architecture, {})
     lsnet = card.architecture in {*HUB_REPOSITORIES, *(f"lsnet_{variant}" for variant in VARIANTS)}
-    fitting = {item.name for item in fields(LSNetConfig)} - {"num_classes"} if lsnet else transplant.keys()
+    fitting = LSNET_OPTIONS if lsnet else {*transplant, *TRANSPLANT_OPTIONS}
     if not (lsnet or card.architecture in TRANSPLANTS) or not card.options.keys() <= fitting:
         raise InputError(
             "weights.not_lsnet", f"{name!r} holds {card.architecture}, which is no network of this project", name=name
@@ -305,7 +309,7 @@ def _from_hub(architecture: str) -> tuple[nn.Module, WeightsCard]:
         path = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)  # asks the network nothing
         if not isinstance(path, str):
             path = huggingface_hub.hf_hub_download(repository, HUB_FILE)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
+    except Exception as error:  # the Hub's own, and whatever its transport raises when a download breaks off
         raise InputError(
             "weights.no_network",
             f"the weights of {architecture} could not be fetched from the Hugging Face Hub ({repository}): "

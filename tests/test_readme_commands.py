@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.marks import needs_corruptions
+
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 SECTION = README.split("## The paper's experiments")[1].split("\n## ")[0]
@@ -28,7 +30,9 @@ def test_every_table_has_its_command() -> None:
     assert {match for command in COMMANDS for match in re.findall(r"ablations train (\d)", command)} == set("56789")
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "command", [pytest.param(c, marks=needs_corruptions if "--corruptions" in c else ()) for c in COMMANDS]
+)
 def test_it_runs(command: str, folder: Path) -> None:
     words = shlex.split(command)
     environment = os.environ | {"PYTHONPATH": str(ROOT), "HF_HUB_OFFLINE": "1"}

@@ -18,6 +18,7 @@ import lsnet  # noqa: F401 (registers the models)
 from lsnet.complexity import counted_cost
 from lsnet.tools import train
 from lsnet.tools.command_line import run_tool
+from lsnet.tools.recipe import with_network
 
 PAPER_FILE = Path(__file__).resolve().parents[2] / "assets" / "paper_tables.json"
 SIZE = 224  # pixels, in all five tables
@@ -110,6 +111,7 @@ def count(tables: Sequence[int], path: Path | None = None) -> None:
             close = "" if round(gmacs, decimals) == printed[table, name] else "  does not round to it"
             print(f"  {name:28}{gmacs:13.4f} G{printed[table, name]:8} G{close}   {row.model} {line['options']}")
     if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, list(lines[0]))
             writer.writeheader()
@@ -135,7 +137,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     row = ROWS[args.table].get(args.row)
     if row is None:
         parser.error(f"table {args.table} has no row {args.row!r}; it has {', '.join(ROWS[args.table])}")
-    train.main(["--model", row.model, "--options", json.dumps(row.options), *rest])
+    train.main(with_network(rest, row.model, row.options))
 
 
 if __name__ == "__main__":

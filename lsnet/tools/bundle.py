@@ -7,7 +7,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,18 +23,35 @@ from lsnet.tools.sets import add_set_arguments, sources_of
 from lsnet.tools.validate import matched_pictures, validate
 from lsnet.weights import BUNDLED_DIR, WeightsCard, load_file, save_weights
 
+
+@dataclass(frozen=True)
+class DataSet:
+    """What a card says about a known set of pictures: title, origin and terms, address, how it shows its classes."""
+
+    title: str
+    about: str
+    address: str
+    shows: str
+    remark: str = ""
+
+
+# By how the names of their files and folders begin.
 DATA_SETS = {
-    "imagenette": (
+    "imagenette": DataSet(
         "Imagenette",
         "ten ImageNet classes chosen by fast.ai, with its own training and validation split; the list is Apache-2.0, "
         "the photos are ImageNet's, whose owners keep their rights (research use)",
         "https://github.com/fastai/imagenette",
+        "Imagenette's in natural scenes",
     ),
-    "caltech101": (
+    "caltech101": DataSet(
         "Caltech-101",
         "Li, Andreeto, Ranzato and Perona, 2003, CC BY 4.0, without `BACKGROUND_Google`; it has no official split: "
         "of each class the fifth of pictures whose file names have the smallest SHA-256 is held out",
         "https://data.caltech.edu/records/mzrjq-6wc02",
+        "Caltech-101's mostly centred, often cut out or drawn",
+        "Caltech-101's `Faces` and `Faces_easy` show the same photos; a photo is on one side of the split in both. "
+        "`Faces` means “there is a face”, and whose is not asked.",
     ),
 }
 
@@ -92,6 +109,10 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
         + ", ".join(f"{p['true']} taken for {p['predicted']} ({p['pictures']})" for p in result["worst_pairs"])
         for result in results
     ]
+    known = [found for part in training["data"] if (found := _known(part))]
+    remarks = [each.remark for each in known if each.remark]
+    shown = f": {', '.join(each.shows for each in known)}" if known else ""
+    pictures = sum(part["training_pictures"] for part in training["data"])
     lines = [
         f"# {name}",
         "",
@@ -111,9 +132,7 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
         "",
         *pairs,
         "",
-        "The intervals cover the choice of test pictures only, not that of the seed. All pictures are small (shorter "
-        "side 160 px). Caltech-101's `Faces` and `Faces_easy` show the same photos; a photo is on one side of the "
-        "split in both.",
+        " ".join(["The intervals cover the choice of test pictures only, not that of the seed.", *remarks]),
         "",
         "## Training",
         "",
@@ -124,10 +143,8 @@ def card_text(name: str, card: WeightsCard, results: Sequence[Mapping[str, Any]]
         "## Use and limits",
         "",
         f"For showing how LSNet works on a photo. It knows {len(card.classes)} classes and gives one of them to every "
-        "picture, also to a picture of nothing it knows. It was trained from scratch on few small photos, is far from "
-        "the accuracy of the authors' ImageNet weights, and knows each class as its set shows it: Imagenette's in "
-        "natural scenes, Caltech-101's mostly centred, often cut out or drawn. "
-        "Not for decisions about people or about safety; `Faces` means “there is a face”, and whose is not asked.",
+        f"picture, also to a picture of nothing it knows. It was trained on {pictures:,} pictures, and knows each "
+        f"class as its set shows it{shown}. Not for decisions about people or about safety.",
         "",
         "## Licence",
         "",
@@ -149,7 +166,7 @@ def _stage_line(file: str, record: Mapping[str, Any]) -> str:
     return (
         f"- `recipes/{file}`: {phases}; {recipe['opt']}, batch {recipe['batch_size']}, learning rate {recipe['lr']:g}, "
         f"weight decay {recipe['weight_decay']:g}, label smoothing {recipe['smoothing']:g}, seed {record['seed']}. "
-        f"{record['minutes']:g} minutes on {record['machine']}, shared with other work. `{record['command']}`"
+        f"{record['minutes']:g} minutes on {record['machine']}. `{record['command']}`"
     )
 
 
@@ -157,9 +174,13 @@ def _interval(rate: Mapping[str, float]) -> str:
     return f"{100 * rate['accuracy']:.1f} % [{100 * rate['low']:.1f}, {100 * rate['high']:.1f}]"
 
 
+def _known(part: Mapping[str, Any]) -> DataSet | None:
+    return next((found for key, found in DATA_SETS.items() if str(part["name"]).startswith(key)), None)
+
+
 def _data_line(part: Mapping[str, Any]) -> str:
-    known = next((entry for key, entry in DATA_SETS.items() if str(part["name"]).startswith(key)), None)
-    about = f"{known[0]} (<{known[2]}>; {known[1]})" if known else "a set of the user's"
+    known = _known(part)
+    about = f"{known.title} (<{known.address}>; {known.about})" if known else "a set of the user's"
     skipped = f", {len(part['skipped'])} undecodable skipped" if part["skipped"] else ""
     return f"- Data: `{part['name']}`, {part['training_pictures']} training pictures{skipped}: {about}."
 

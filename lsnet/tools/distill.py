@@ -157,6 +157,11 @@ class WithSecondTask(nn.Module):
         self.network = network
         self.second = nn.Linear(network.head_hidden_size, classes)  # type: ignore[arg-type]
 
+    def no_weight_decay(self) -> set[str]:
+        """The network's parameters that an optimizer should not decay, as timm asks for them."""
+        exempt = getattr(self.network, "no_weight_decay", set)
+        return {f"network.{name}" for name in exempt()}
+
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """(B, 3, H, W) to logits (B, num_classes) and second logits (B, teacher's classes)."""
         features = self.network.forward_features(x)  # type: ignore[operator]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from lsnet.labels import Label
+from lsnet.model import LSNet
 from lsnet.preprocess import Preprocess
 from lsnet.weights import BUNDLED_DIR, WeightsCard, save_weights
 
@@ -66,7 +67,9 @@ def training_record(trainer: "Trainer", results: Mapping[str, Any], command: str
 def write_weights(path: Path, trainer: "Trainer", record: Mapping[str, Any]) -> None:
     """Save the network with its card."""
     recipe, classes = trainer.recipe, trainer.sets.classes
-    options = dict(recipe.options) | {"img_size": recipe.options.get("img_size", recipe.eval_size)}
+    options = dict(recipe.options)
+    if isinstance(trainer.network, LSNet):
+        options["img_size"] = trainer.network.config.img_size
     if recipe.distill == "hard":
         options["distilled"] = True
     card = WeightsCard(

@@ -2,7 +2,7 @@
 
 import argparse
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -176,6 +176,33 @@ def from_arguments(args: argparse.Namespace) -> Recipe:
     values: dict[str, Any] = json.loads(args.recipe.read_text()) if args.recipe else {}
     given = {item.name: getattr(args, item.name) for item in fields(Recipe)}
     return Recipe.from_dict(values | {name: value for name, value in given.items() if value is not None})
+
+
+def with_network(words: Sequence[str], model: str, options: Mapping[str, Any]) -> list[str]:
+    """Command-line words of a run whose network is settled: other options of it may be given, or lie in its recipe.
+
+    Args:
+        words: of the command line, with ``--recipe`` and ``--options`` or without.
+        model, options: what is settled.
+
+    Raises:
+        InputError: the command line asks for another network.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--recipe", type=Path)
+    parser.add_argument("--model", default=model)
+    parser.add_argument("--options", type=_value, default={})
+    args, others = parser.parse_known_args(words)
+    differing = [name for name in options if args.options.get(name, options[name]) != options[name]]
+    if args.model != model or differing:
+        raise InputError(
+            "recipe.value", f"expected a run of {model} with {json.dumps(dict(options))}: its name says which it is"
+        )
+    recipe = json.loads(args.recipe.read_text()) if args.recipe else {}
+    alike = all(name.startswith("lsnet") for name in (model, recipe.get("model", model)))  # take the same options
+    merged = {**(recipe.get("options", {}) if alike else {}), **args.options, **options}
+    given = ["--recipe", str(args.recipe)] if args.recipe else []
+    return [*given, *others, "--model", model, "--options", json.dumps(merged)]
 
 
 def _phases(text: str) -> list[list[float]]:

@@ -71,7 +71,9 @@ class RunFiles:
         write_in_one_step(self.folder / "log.json", json.dumps(record | {"log": rows}, indent=1, ensure_ascii=False))
         export.write_weights(self.folder / "last.safetensors", trainer, record)
         names = list(tallies)
-        scores = [sum(row[name] for name in names) for row in rows]
+        # Only epochs that were tried at the same size, on the same pictures, can be better or worse.
+        alike = [row for row in rows if all(row.get(key) == rows[-1][key] for key in ("eval_size", "eval_pictures"))]
+        scores = [sum(row[name] for name in names) for row in alike]
         if names and scores[-1] == max(scores):
             export.write_weights(self.folder / "best.safetensors", trainer, record)
         self.save_state(trainer.state())

@@ -296,10 +296,18 @@ def picture_files(paths: Sequence[Path]) -> list[Path]:
     return pictures
 
 
+def _middle(picture: Image.Image) -> Image.Image:
+    """A picture up to twice as long as wide; of a longer one the middle, since a panorama is not seen at full size."""
+    width, height = picture.size
+    longest = 2 * min(width, height)
+    left, top = max(width - longest, 0) // 2, max(height - longest, 0) // 2
+    return picture.crop((left, top, width - left, height - top))
+
+
 def shift_rows(predictor: Predictor, picture: Image.Image, shifts: Sequence[int]) -> Iterator[ShiftRow]:
     """:func:`study_shifts` of windows of the predictor's size, from the upper left of a picture just large enough."""
     size = predictor.preprocess.size
-    larger = predictor.framed(size + max(shifts), "whole").preprocess(picture)
+    larger = predictor.framed(size + max(shifts), "whole").preprocess(_middle(picture))
     return study_shifts(predictor.lsnet, larger, size, shifts)
 
 

@@ -157,6 +157,7 @@ def report(timings: Sequence[Timing], json_path: Path | None = None) -> None:
         spread = f"{t.low_ms:.3g}…{t.high_ms:.3g}"
         print(f"  {t.name:{width}}  {t.median_ms:9.3f} ms  ({spread})  {t.ratio:7.2f} × as fast as {t.baseline}")
     if json_path is not None:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
         content = {"machine": machine(), "timings": [asdict(t) for t in timings]}
         json_path.write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
 

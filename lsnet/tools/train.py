@@ -38,6 +38,7 @@ def train(trainer: Trainer, files: RunFiles, command: str = "", limit: int | Non
         tallies = trainer.evaluate(recipe.eval_size if last else size, None if last else limit)
         row = {"epoch": trainer.epoch + 1, "size": size, "loss": round(trainer.loss_sum / trainer.update, 4)}
         row |= {"lr": trainer.optimizer.param_groups[0]["lr"], "eval_size": recipe.eval_size if last else size}
+        row |= {"eval_pictures": sum(tally.accuracy.total for tally in tallies.values())}
         row |= {name: round(tally.accuracy.value, 4) for name, tally in tallies.items()}
         row |= {"seconds": round(trainer.seconds, 1), "epoch_seconds": round(trainer.seconds - before, 1)}
         trainer.rows.append(row)
@@ -54,8 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser("python -m lsnet.tools.train", description=main.__doc__)
     add_set_arguments(parser)
     parser.add_argument("--output", type=Path, required=True, help="folder for log, state and weights")
-    parser.add_argument("--teacher", help="a timm model to learn from, or efficientnet-lite0-package")
-    parser.add_argument("--teacher-table", type=Path, help="saved logits of a teacher: .safetensors or .npy")
+    teachers = parser.add_mutually_exclusive_group()
+    teachers.add_argument("--teacher", help="a timm model to learn from, or efficientnet-lite0-package")
+    teachers.add_argument("--teacher-table", type=Path, help="saved logits of a teacher: .safetensors or .npy")
     parser.add_argument("--init", type=Path, help="--output folder of a run whose weights to begin with")
     parser.add_argument("--eval-limit", type=int, help="pictures of each test set to look at between epochs")
     parser.add_argument("--save-minutes", type=float, default=5.0, help="time between saved states within an epoch")

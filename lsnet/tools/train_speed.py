@@ -26,6 +26,7 @@ from lsnet.tools.data import Source
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
 from lsnet.tools.sets import decode
+from lsnet.tools.timing import machine
 from lsnet.tools.trainer import Trainer
 
 SKIPPED = 2  # updates that allocate, compile or fill a queue
@@ -112,7 +113,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"plain timm at {recipe.eval_size} px: {plain:.1f}")
     print(f"ours over the recipe: {whole:.1f}, {whole / plain:.2f} times the plain loop")
     if args.json:
-        result = {"ours": ours, "plain": plain, "whole": whole, "ratio": whole / plain, "model": recipe.model}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        result = {
+            "machine": machine(),
+            "ours": ours,
+            "plain": plain,
+            "whole": whole,
+            "ratio": whole / plain,
+            "model": recipe.model,
+        }
         args.json.write_text(json.dumps(result, indent=1) + "\n")
 
 

@@ -68,6 +68,12 @@ class Trainer:
         self.network: nn.Module = timm.create_model(recipe.model, num_classes=len(sets.classes), **options)
         if recipe.distill == "hard":
             self.network.set_distilled_training(True)  # type: ignore[operator]
+        if recipe.distill in ("soft", "hard") and self._teacher_classes() != len(sets.classes):
+            raise InputError(
+                "train.teacher",
+                f"expected a teacher of the same {len(sets.classes)} classes for distill={recipe.distill!r}, "
+                f"got one of {self._teacher_classes()}; distill='second' takes any",
+            )
         student: nn.Module = self.network
         if recipe.distill == "second":
             student = distill.WithSecondTask(student, self._teacher_classes())

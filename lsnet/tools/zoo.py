@@ -22,6 +22,7 @@ from lsnet.errors import InputError
 from lsnet.registry import create_lsnet
 from lsnet.tools import bundle, train
 from lsnet.tools.command_line import run_tool
+from lsnet.tools.recipe import with_network
 from lsnet.tools.timing import compare, machine
 from lsnet.weights import BUNDLED_DIR, ZOO_FAMILY, zoo_name
 
@@ -42,12 +43,12 @@ def run_folder(output: Path, mixer: str, seed: int) -> Path:
 
 def train_all(output: Path, recipe: Path, rest: Sequence[str], mixers: Sequence[str] = tuple(SEEDS)) -> None:
     """Do the runs of :func:`plan` with ``mixers``; ``rest`` are options of ``lsnet.tools.train``, say ``--data``."""
-    options = json.loads(recipe.read_text()).get("options", {})
+    model = json.loads(recipe.read_text())["model"]
     for mixer, seed in plan():
         folder = run_folder(output, mixer, seed)
         if mixer in mixers and not finished(folder):
-            given = ["--recipe", str(recipe), "--options", json.dumps(options | {"mixer": mixer}), "--seed", str(seed)]
-            train.main([*given, "--output", str(folder), "--resume", *rest])
+            given = with_network(["--recipe", str(recipe), *rest], model, {"mixer": mixer})
+            train.main([*given, "--seed", str(seed), "--output", str(folder), "--resume"])
 
 
 def finished(folder: Path) -> bool:

@@ -11,6 +11,7 @@ from PIL import Image
 import lsnet
 from lsnet.preprocess import IMAGENET_MEAN, IMAGENET_STD
 from lsnet.tools.corruptions import CORRUPTIONS, corrupt
+from tests.marks import needs_corruptions
 from viz.analysis import corruption
 from viz.analysis.corruption import RANDOM, Corruption, corruption_effect
 from viz.capture import trace_image
@@ -19,7 +20,7 @@ from viz.results.corruption import CorruptionEffect
 from viz.texts import texts_in
 from viz.trace import ForwardTrace
 
-pytest.importorskip("imagecorruptions")
+pytestmark = needs_corruptions
 
 BLOCK, TOKEN = "blocks1.1", (4, 7)
 

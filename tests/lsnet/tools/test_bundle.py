@@ -46,6 +46,8 @@ def test_the_card_says_what_validate_finds(tree: Path, tmp_path: Path, capsys: p
     assert "with the mixer `static` in place of its LS convolutions" in text
     assert "`tints`, 32 training pictures: a set of the user's." in text
     assert "`python -m lsnet.tools.train …`" in text
+    assert "It was trained on 32 pictures, and knows each class as its set shows it. Not for" in text
+    assert "Caltech" not in text  # what is said about known sets is said of them alone
 
 
 def test_an_unfinished_run_is_not_bundled(tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

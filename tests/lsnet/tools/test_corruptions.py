@@ -1,6 +1,5 @@
 """Corruptions: sums over them by hand, pictures that the seed alone decides, a clear word where the package lacks."""
 
-import importlib.util
 import pickle
 import sys
 import types
@@ -26,13 +25,10 @@ from lsnet.tools.corruptions import (
 )
 from lsnet.tools.data import Pictures, Source, held_out_pictures
 from tests.lsnet.tools.conftest import TINTS, picture
+from tests.marks import needs_corruptions
 
 # Hendrycks and Dietterich, 2019, table 1: AlexNet's row, per cent.
 PAPER = (88.6, 89.4, 92.3, 82.0, 82.6, 78.6, 79.8, 86.7, 82.7, 81.9, 56.5, 85.3, 64.6, 71.8, 60.7)
-
-needs_the_package = pytest.mark.skipif(
-    importlib.util.find_spec("imagecorruptions") is None, reason=f"needs {corruptions.PACKAGE}"
-)
 
 
 def test_alexnet_as_published() -> None:
@@ -68,7 +64,7 @@ def test_no_mce_of_a_part() -> None:
     assert len(mean_errors(errors)) == 14
 
 
-@needs_the_package
+@needs_corruptions
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_the_seed_alone_decides(name: str) -> None:
     pixels = np.asarray(picture(TINTS["red"], 0, (64, 64)))
@@ -82,7 +78,7 @@ def test_the_seed_alone_decides(name: str) -> None:
     assert (first != pixels).any()
 
 
-@needs_the_package
+@needs_corruptions
 def test_contrast_and_impulses_by_hand() -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3)).astype(np.uint8)
     mean = pixels.mean((0, 1))
@@ -91,7 +87,7 @@ def test_contrast_and_impulses_by_hand() -> None:
     assert changed == pytest.approx(0.27, abs=0.02)
 
 
-@needs_the_package
+@needs_corruptions
 def test_a_picture_is_corrupted_alike_in_any_batch(tree: Path, tmp_path: Path) -> None:
     pictures = held_out_pictures(Source(tree), ("blue", "red"), Preprocess(size=40), tmp_path)
     changed = corrupted(pictures, "gaussian_noise", 2)
@@ -116,7 +112,7 @@ class OtherProcess(Executor):
         )
 
 
-@needs_the_package
+@needs_corruptions
 def test_other_processes_corrupt_alike(tree: Path, tmp_path: Path) -> None:
     pictures = held_out_pictures(Source(tree), ("blue", "red"), Preprocess(size=40), tmp_path)
     here, there = (corrupted(pictures, "fog", 2, pool) for pool in (None, OtherProcess()))

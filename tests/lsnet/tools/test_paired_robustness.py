@@ -14,8 +14,8 @@ from lsnet.tools.data import Pictures
 from lsnet.tools.paired_robustness import KINDS, Answers, fill, main, markdown, summary, with_interval
 from lsnet.tools.zoo import SEEDS
 from lsnet.weights import BUNDLED_DIR, zoo_name
-from tests.lsnet.tools.test_corruptions import needs_the_package
 from tests.lsnet.tools.test_validate import weights
+from tests.marks import needs_corruptions
 
 CONDITIONS = [("", 0), ("fog", 1), ("pixelate", 5)]
 
@@ -87,7 +87,7 @@ def test_only_what_is_missing_is_measured(tmp_path: Path, monkeypatch: pytest.Mo
     assert not Answers(tmp_path / "a.npz", {}, (1, 3), [("", 0), ("fog", 1)]).lacks(0)
 
 
-@needs_the_package
+@needs_corruptions
 def test_the_command_on_a_folder(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = weights(tmp_path / "w.safetensors", ("blue", "red"))
     words = ["--weights", path, path, "--data", tree, "--held-out", 1, "--cache", tmp_path / "cache"]

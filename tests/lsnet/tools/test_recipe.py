@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from lsnet.tools.recipe import Recipe, add_arguments, from_arguments
+from lsnet.errors import InputError
+from lsnet.tools.recipe import Recipe, add_arguments, from_arguments, with_network
 
 
 def parse(*words: str) -> Recipe:
@@ -78,3 +79,20 @@ def test_bundled_recipes_are_recipes() -> None:
     folder = Path(__file__).parents[3] / "assets" / "weights" / "recipes"
     for path in folder.glob("*.json"):
         Recipe.from_dict(json.loads(path.read_text()))
+
+
+def test_a_settled_network_keeps_what_its_recipe_says_besides(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.json"
+    recipe.write_text(json.dumps({"model": "lsnet_n", "options": {"img_size": 160}, "lr": 0.1}))
+    words = ["--recipe", str(recipe), "--options", '{"drop_path_rate": 0.1}', "--lr", "0.2"]
+    settled = parse(*with_network(words, "lsnet_t", {"kernel_small": 5}))
+    assert settled.model == "lsnet_t"
+    assert settled.options == {"img_size": 160, "drop_path_rate": 0.1, "kernel_small": 5}
+    assert settled.lr == 0.2
+    assert parse(*with_network(words, "ls_resnet50", {})).options == {"drop_path_rate": 0.1}  # it has no img_size
+
+
+@pytest.mark.parametrize("words", [["--model", "lsnet_b"], ["--options", '{"kernel_small": 3}']])
+def test_a_settled_network_is_not_exchanged(words: list[str]) -> None:
+    with pytest.raises(InputError, match="its name says which it is"):
+        with_network(words, "lsnet_t", {"kernel_small": 5})

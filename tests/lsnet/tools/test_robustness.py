@@ -21,8 +21,8 @@ from lsnet.tools.published import IMAGENET_C, PUBLISHED, restricted
 from lsnet.tools.robustness import main
 from tests.conftest import randomize
 from tests.lsnet.tools.conftest import TINTS, picture
-from tests.lsnet.tools.test_corruptions import needs_the_package
 from tests.lsnet.tools.test_validate import weights
+from tests.marks import needs_corruptions
 
 # Wnids of a blue and a red class, and of one that no set here has.
 BLUE, OTHER, RED = "n00000001", "n00000002", "n00000003"
@@ -183,7 +183,7 @@ def test_a_damaged_picture_is_named(sees_red: Path, tmp_path: Path) -> None:
         run(tmp_path / "out", "--weights", sees_red, "--imagenet-r", pictures)
 
 
-@needs_the_package
+@needs_corruptions
 def test_corruptions_made_here_are_no_imagenet_c(
     split_tar: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +17,11 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
+from lsnet.errors import InputError
 from lsnet.predictor import load_predictor
-from lsnet.tools import distill, export
+from lsnet.tools import crops, distill, export
 from lsnet.tools.data import Source
+from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
 from lsnet.tools.run_files import RunFiles
@@ -66,6 +69,24 @@ def test_the_loss_falls_and_everything_is_written(tree: Path, tmp_path: Path) ->
     assert training["recipe"] == recipe.to_dict()
     assert training["accuracy"]["tints"]["pictures"] == 8
     assert (output / "best.safetensors").exists()
+
+
+def test_the_best_is_among_epochs_that_were_tried_alike(
+    sets: Sets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"phases": [[32, 2], [64, 2]], "eval_size": 64})
+    right = iter((8, 4, 6, 5))  # of eight pictures, after each epoch: the first one is best, at 32 pixels
+
+    def evaluate(self: Trainer, size: int, limit: int | None = None) -> dict[str, Tally]:
+        tally, labels = Tally(2), torch.zeros(8, dtype=torch.int64)
+        tally.add(torch.nn.functional.one_hot((torch.arange(8) >= next(right)).long(), 2).float(), labels)
+        return {"tints": tally}
+
+    monkeypatch.setattr(Trainer, "evaluate", evaluate)
+    train(Trainer(recipe, sets, ALONE), RunFiles(tmp_path))
+    training = load_predictor(tmp_path / "best.safetensors", "cpu").card.training
+    assert training["epochs"] == 3
+    assert training["accuracy"]["tints"]["accuracy"] == 6 / 8
 
 
 @pytest.mark.parametrize(
@@ -194,8 +215,48 @@ def test_a_teacher_network_sees_the_same_crops(sets: Sets) -> None:
             return torch.stack([-red, red], dim=1)
 
     recipe = Recipe.from_dict(RECIPE.to_dict() | {"distill": "soft", "mixup": 0.5})
-    trainer = Trainer(recipe, sets, ALONE, distill.Teacher(Redness(), 16, (0.0,) * 3, (1.0,) * 3))
-    assert trainer._update(np.arange(8), 32) > 0
+    teacher = distill.Teacher(Redness(), 32, (0.0,) * 3, (1.0,) * 3)
+    trainer = Trainer(recipe, sets, ALONE, teacher)
+    seen: dict[str, torch.Tensor] = {}
+    for name, network in (("teacher", teacher), ("student", trainer.student)):
+        network.register_forward_pre_hook(lambda module, args, name=name: seen.update({name: args[0]}))
+    trainer._update(np.arange(8), 32)
+    torch.testing.assert_close(seen["student"], crops.normalize(seen["teacher"]))
+
+
+@pytest.mark.parametrize("mode", ["soft", "hard"])
+@pytest.mark.parametrize("classes", [1, 3, 1000])
+def test_a_teacher_of_other_classes_is_refused(sets: Sets, mode: str, classes: int) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"distill": mode})
+    with pytest.raises(InputError, match=f"same 2 classes .* got one of {classes}"):
+        Trainer(recipe, sets, ALONE, torch.zeros(len(sets.labels), classes))
+
+
+@pytest.mark.parametrize("mode", ["none", "second"])
+def test_what_the_network_exempts_is_not_decayed(sets: Sets, mode: str) -> None:
+    teacher = None if mode == "none" else torch.zeros(len(sets.labels), 5)
+    trainer = Trainer(Recipe.from_dict(RECIPE.to_dict() | {"distill": mode}), sets, ALONE, teacher)
+    biases = [p for name, p in trainer.network.named_parameters() if name.endswith("attention_biases")]
+    decay = {id(p): group["weight_decay"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    assert biases
+    assert {decay[id(p)] for p in biases} == {0}
+    assert decay[id(trainer.network.head.l.weight)] == RECIPE.weight_decay > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "options"),
+    [("lsnet_n", {}), ("lsnet_n", {"img_size": 96}), ("ls_resnet50", {"drop_path_rate": 0.1}), ("ls_deit_tiny", {})],
+)
+def test_weights_of_every_family_come_back(sets: Sets, tmp_path: Path, model: str, options: dict[str, Any]) -> None:
+    recipe = Recipe.from_dict(RECIPE.to_dict() | {"model": model, "options": options, "eval_size": 160})
+    trainer = Trainer(recipe, sets, ALONE)
+    export.write_weights(tmp_path / "weights.safetensors", trainer, {})
+    predictor = load_predictor(tmp_path / "weights.safetensors", "cpu")
+    side = 224 if model == "ls_deit_tiny" else 160
+    x = torch.rand(1, 3, side, side)
+    with torch.inference_mode():
+        torch.testing.assert_close(predictor.model(x), trainer.network.eval()(x))
+    assert predictor.preprocess.size == 160
 
 
 def test_a_table_and_blended_pictures_do_not_go_together(sets: Sets) -> None:
