@@ -22,7 +22,7 @@ MAX_ASPECT = 64  # longer side / shorter side
 MIN_SIDE = 8  # the shorter side, in pixels
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP")
-FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF or BMP"
+FORMAT_NAMES = "JPEG, PNG, WebP, GIF, TIFF, BMP"
 
 # How files of these formats start (a WebP's own mark follows its RIFF header).
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG", b"WEBP", b"GIF8", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"BM")
@@ -69,7 +69,7 @@ def load_picture(source: str | os.PathLike[str] | bytes | np.ndarray[Any, Any] |
         raise InputError("image.empty", "The file is empty; choose one that holds a picture.")
     _check_bytes(len(data))
     if not (data[8:] if data.startswith(b"RIFF") else data).startswith(_SIGNATURES):
-        message = f"This is not a picture in a known format; use {FORMAT_NAMES}."
+        message = f"This is not a picture in a known format; use one of {FORMAT_NAMES}."
         raise InputError("image.unknown_format", message, formats=FORMAT_NAMES)
     with _damage_told(), _open(data) as opened:
         _check_size(*opened.size)  # from the header: nothing has been decoded yet

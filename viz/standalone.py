@@ -98,7 +98,8 @@ def standalone_page(
     order = sorted(sizes, key=lambda name: (name != first.name, sizes[name]))
     about = dict(example.about) if example else {"title": dict.fromkeys(LANGUAGES, title)} if title else {}
     above = {
-        lang: (lead or {}).get(lang, "") + _warning(caveats(source, trained, texts_in(lang))) for lang in LANGUAGES
+        lang: (lead or {}).get(lang, "") + _warning(caveats(source, trace.weights, trained, texts_in(lang)))
+        for lang in LANGUAGES
     }
 
     def page(count: int) -> str | None:

@@ -1,5 +1,6 @@
 import { any, make } from "./drawing.js";
 import { equationAt, slotsOfSet } from "./equation.js";
+import { refill } from "./focus.js";
 import { tapOffset } from "./mixing.js";
 import { inkOn, tableIndex } from "./scales.js";
 import { kernelRange, magnitudeQuantile, once } from "./statistics.js";
@@ -67,14 +68,14 @@ export function makeEquationView(app) {
   }
 
   function showChoices(slots) {
-    choices.replaceChildren();
-    slots.forEach((slot, i) => {
+    const buttons = slots.map((slot, i) => {
       const button = make("button", "lsx-chip", String(state.block.channels[slot]));
       button.type = "button";
       button.setAttribute("aria-pressed", String(i === state.slot));
       button.addEventListener("click", () => state.set({ slot: i }));
-      choices.append(button);
+      return button;
     });
+    refill(choices, buttons);
   }
 
   return {

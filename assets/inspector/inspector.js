@@ -141,7 +141,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
       if (turn !== loading) return; // a newer picture is on its way
       shown = key;
       const rate = live ? frames.rate(performance.now()) : null;
-      if (live && state.live !== null) showFrame(trace, bitmap);
+      if (live && state.live !== null && seenAlike(trace, state.trace)) showFrame(trace, bitmap);
       else show(trace, bitmap, go, at);
       loaded = file.url;
       state.set({ live: rate });
@@ -171,8 +171,9 @@ export function startInspector({ element, props, watch, trigger, server }) {
     // What the address asks for holds until its picture is here, or the visitor has taken over.
     const link = go ?? (state.taken ? readAddress("") : arrival);
     const px = go || link.img === header.example ? link.px : null;
-    const wanted = [link.block, !go && state.block?.name].filter(Boolean);
-    const block = blocks.find((b) => wanted.includes(b.name)) ?? blocks.find((b) => b.groups) ?? blocks.find((b) => b.heads) ?? blocks[0];
+    const named = (name) => blocks.find((b) => b.name === name);
+    const wanted = named(link.block) ?? (go ? null : named(state.block?.name));
+    const block = wanted ?? blocks.find((b) => b.groups) ?? blocks.find((b) => b.heads) ?? blocks[0];
     const [x, y] = header.focus[0] ?? header.frame.picture.map((side) => Math.floor(side / 2));
     const place = px ?? at ?? { x, y };
     const pixel = clampToCrop(header.frame, place.x, place.y);
@@ -185,6 +186,11 @@ export function startInspector({ element, props, watch, trigger, server }) {
     if (go) addressBar.forget();
     travel(px !== null);
     state.flush();
+  }
+
+  /** Whether the same network saw pictures of the same size in the same way. */
+  function seenAlike({ header }, { header: before }) {
+    return header.source === before.source && JSON.stringify(header.frame) === JSON.stringify(before.frame);
   }
 
   /** The camera's next frame: same size, same place, other kernels. */
@@ -248,6 +254,7 @@ export function startInspector({ element, props, watch, trigger, server }) {
   function setLanguage(lang) {
     texts.lang = lang;
     root.lang = lang;
+    if (!props.address) document.documentElement.lang = lang; // the whole page speaks it
     state.set({ lang });
     texts.apply(root);
     const other = lang === "en" ? "zh-CN" : "en";

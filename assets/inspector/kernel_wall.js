@@ -113,7 +113,10 @@ export function makeKernelWall(app) {
         const where = { ls: "wall.goLs", dynamic: "wall.goDynamic" }[nearest.kind] ?? "wall.goAttention";
         const button = make("button", "lsx-button lsx-primary", texts.say(where, { block: nearest.name }));
         button.type = "button";
-        button.addEventListener("click", () => app.goTo(nearest.index));
+        button.addEventListener("click", () => {
+          app.goTo(nearest.index);
+          app.part("picture-upper").focus({ preventScroll: true }); // the button goes
+        });
         nothing.append(button);
       }
     }

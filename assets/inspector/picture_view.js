@@ -5,7 +5,7 @@ import { isOneForAll } from "./mixing.js";
 
 // The picture with its colouring below, and the windows of the pointed token above.
 
-const LOWER = ["trace", "bitmap", "size", "theme", "block", "colouring", "scope", "opacity", "grid"];
+const LOWER = ["trace", "bitmap", "size", "theme", "block", "colouring", "scope", "opacity", "grid", "lang"];
 const UPPER = ["trace", "bitmap", "size", "theme", "block", "token", "pixel", "pins", "head", "colouring"];
 
 export function makePictureView(app) {

@@ -56,7 +56,9 @@ export function startLessons({ element, props, server, trigger }) {
     const names = { lesson: lesson().slug, step: lesson().steps[step].name };
     progress.see(lesson(), lesson().steps[step]);
     part("reveal").open = false;
+    const chosen = part("list").contains(document.activeElement); // which goes, and would take the keyboard's place along
     draw();
+    if (chosen) part("step").focus({ preventScroll: true });
     part("step").scrollTop = 0;
     const place = { step: step + 1, steps: lesson().steps.length, title: lesson().steps[step].title };
     part("live").textContent = texts.say("dot", place);
@@ -144,7 +146,7 @@ export function startLessons({ element, props, server, trigger }) {
     part("try-box").hidden = !said;
     part("question-box").hidden = !said?.question;
     part("look").hidden = step.place !== "figure";
-    part("back").disabled = state.step === 0;
+    part("back").setAttribute("aria-disabled", String(state.step === 0)); // it may have the focus, and keeps it
     const last = state.step === steps.length - 1;
     const beyond = state.lesson + 1 < lessons().length ? "nextLesson" : "allLessons";
     part("next-text").textContent = texts.say(last ? beyond : "next");

@@ -1,3 +1,5 @@
+import { refill } from "../inspector/focus.js";
+
 // The six lessons, how long they take and how much of each was seen.
 
 /** Fills `node` with a button for every lesson; `choose` gets the index of the lesson and of its next step, `print` a lesson. */
@@ -35,8 +37,9 @@ export function showLessonList(node, outline, progress, texts, choose, print) {
 /** Fills `node` with a small button for every step of a lesson. */
 export function showDots(node, lesson, current, progress, texts, choose) {
   const seen = progress.seen(lesson);
-  node.replaceChildren(
-    ...lesson.steps.map((step, index) => {
+  refill(
+    node,
+    lesson.steps.map((step, index) => {
       const button = newElement("button", "lsl-dot", String(index + 1));
       button.type = "button";
       button.title = step.title;

@@ -195,6 +195,12 @@ def test_kernels_follow_a_live_camera_at_the_place_that_was_pinned(visit: Visit)
     page.wait_for_function(
         "document.querySelector('[data-part=fact-run]').innerText.endsWith('pictures a second')"
     )  # which a machine that is busy with something else leaves out for a moment
+    page.locator("#model input").click()  # another network while pictures come: a place in the old one means nothing
+    page.get_by_role("option", name=entries("en")["model.untrained"].format(name="LSNet-T")).click()
+    page.wait_for_function("window.lsnetExplorer.model === 'untrained/lsnet_t'")
+    assert explorer(page, "pins") == []
+    page.wait_for_function("window.lsnetExplorer.live > 0")
+    assert len(explorer(page, "kernel(0)")) == 9
 
 
 def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Predictor) -> None:
@@ -204,6 +210,23 @@ def test_a_link_opens_its_example_at_its_place(visit: Visit, predictor: lsnet.Pr
     assert (explorer(page, "block"), explorer(page, "view")) == ("blocks2.3", "glyphs")
     assert explorer(page, "lang") == "zh-CN"
     assert_kernels_as_computed(page, trace_image(predictor, next(e for e in examples() if e.id == "flower").path))
+
+
+def test_a_link_to_another_network_opens_its_block(visit: Visit) -> None:
+    page = visit("?img=flower&model=untrained/lsnet_b&block=blocks2.5")  # which the network of the first photo has not
+    page.wait_for_function("window.lsnetExplorer.model === 'untrained/lsnet_b'")
+    assert explorer(page, "block") == "blocks2.5"
+
+
+def test_a_screen_reader_is_told_what_gradio_keeps_to_itself(visit: Visit, tmp_path: Path) -> None:
+    page = visit("?lang=zh-CN")
+    page.wait_for_function("document.documentElement.lang === 'zh-CN'")
+    name = f"{examples()[0].title['zh-CN']} · {examples()[0].author}"
+    page.get_by_role("button", name=name).wait_for()
+    (tmp_path / "notes.png").write_text("no picture")
+    page.locator("input[type=file]").first.set_input_files(tmp_path / "notes.png")
+    page.wait_for_function("document.querySelector('[role=alert][data-part=alert]').textContent")
+    assert page.locator('[data-part="alert"]').text_content() == page.locator("#problem").inner_text().strip()
 
 
 def test_the_switch_in_the_page_changes_every_language(visit: Visit) -> None:

@@ -306,7 +306,39 @@ def test_languages_switch_in_the_page(open_page: Any) -> None:
     page.locator('[data-part="language"]').click()
     settle(page)
     assert not re.search("[一-鿿]", title.text_content())
+    assert page.evaluate("document.documentElement.lang") == "en"
     assert requests == []
+
+
+def test_the_legend_speaks_the_language_of_the_page(open_page: Any) -> None:
+    page = open_page("?view=contextColours")
+    legend = page.locator('[data-part="legend"]')
+    before = legend.inner_text()
+    assert not re.search("[一-鿿]", before)
+    page.locator('[data-part="language"]').click()
+    settle(page)
+    assert re.search("[一-鿿]", legend.inner_text())
+
+
+def test_the_keyboard_keeps_its_place_when_a_channel_is_chosen(open_page: Any) -> None:
+    page = open_page()
+    chips = page.locator('[data-part="equation-channels"] button')
+    chips.nth(1).focus()
+    page.keyboard.press("Enter")
+    settle(page)
+    assert chips.nth(1).get_attribute("aria-pressed") == "true"
+    assert chips.nth(1).evaluate("(node) => node === document.activeElement")
+
+
+def test_pins_are_spoken(open_page: Any) -> None:
+    page = open_page()
+    page.locator('[data-part="picture-upper"]').focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    told = entries("en")["inspector.live.pinned"].format(pins=1)
+    page.wait_for_function(
+        "(told) => document.querySelector('[data-part=live]').textContent.startsWith(told)", arg=told
+    )
 
 
 @pytest.mark.parametrize("query", ["", "?__theme=dark"])

@@ -76,6 +76,7 @@ def test_what_stands_in_a_link_is_read_and_checked_like_any_other() -> None:
     assert values_of(**given) == {"show": "bias", "where": ("here", "there"), "count": 12, "share": 0.3, "photos": True}
     impossible = {"show": "nothing", "where": "here,nowhere", "count": "many", "share": "7"}
     assert {setting.read(impossible[setting.name]) for setting in SETTINGS if setting.name in impossible} == {None}
+    assert [SETTINGS[0].read(text) for text in ("", ",", "rows,bias")] == [None] * 3  # one of several is one
 
 
 DEPENDENT = (

@@ -3,7 +3,6 @@
 import math
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Literal, get_args
 
 import numpy as np
@@ -18,6 +17,7 @@ from lsnet.preprocess import Preprocess
 from viz.analysis.copies import folded_copy
 from viz.analysis.explained import ClassLogit, Explained, KernelTap, Target, explained
 from viz.analysis.place import place_at
+from viz.analysis.seen import small_jpeg
 from viz.progress import Progress, silent
 from viz.results import Array
 from viz.results.attribution import (
@@ -112,7 +112,7 @@ def attribute(
         patches=in_patches(counted, cell, (height, width), patch, means=method.name not in SHARED_OUT),
         patch=patch,
         size=(height, width),
-        seen=_jpeg(predictor.preprocess.view(picture)),
+        seen=small_jpeg(predictor.preprocess.view(picture)),
         kind=target.kind,
         name={"en": label.en, "zh": label.zh} if label else {},
         kernel_set=target.kernel_set,
@@ -239,9 +239,3 @@ def in_patches(found: Array, cell: int, size: tuple[int, int], patch: int, means
     if means:
         sums /= np.outer(np.diff(rows, append=height), np.diff(columns, append=width))
     return sums.astype(np.float32)
-
-
-def _jpeg(view: Image.Image) -> bytes:
-    file = BytesIO()
-    view.save(file, "JPEG", quality=90)
-    return file.getvalue()

@@ -271,8 +271,3 @@ def _in_rms(values: Array | Tensor, unit: Array | None = None) -> Array:
     array = np.asarray(values, np.float64)
     size = float(np.sqrt(np.square(array if unit is None else unit, dtype=np.float64).mean()))
     return (array / size if size > 0 else array).astype(np.float32)
-
-
-def _extent(trace: ForwardTrace, block: BlockTrace) -> tuple[float, float]:
-    width, height = trace.geometry.frame.size
-    return height / block.stride, width / block.stride

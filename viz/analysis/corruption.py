@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from io import BytesIO
 from typing import Literal, TypedDict
 
 import numpy as np
@@ -14,6 +13,7 @@ from lsnet.predictor import Predictor
 from lsnet.tools.corruptions import SEVERITIES, corrupt
 from viz.analysis.change import TINY, change, change_map
 from viz.analysis.place import place_at
+from viz.analysis.seen import small_jpeg
 from viz.capture import trace_image
 from viz.progress import Progress, silent
 from viz.results import Array
@@ -51,8 +51,6 @@ RANDOM: tuple[Corruption, ...] = (
 )
 
 TOP = 5
-LONGEST_SIDE = 448  # pixels of a shown picture
-QUALITY = 92  # of its JPEG file
 
 
 class _Curves(TypedDict):
@@ -126,8 +124,8 @@ def corruption_effect(
         corruption=corruption,
         severity=severity,
         seed=seed,
-        seen=_jpeg(view),
-        seen_corrupted=_jpeg(changed),
+        seen=small_jpeg(view),
+        seen_corrupted=small_jpeg(changed),
         extent=trace.extent(chosen.name),
         kernel_large=chosen.kernel_large,
         kernel_small=chosen.kernel_small,
@@ -200,12 +198,3 @@ def _shuffled_change(values: Tensor) -> float:
     """Root mean square of ``|k_π - k| / |k|`` over all permutations π of the tokens: √2 · |k - mean| / |k|."""
     spread = (values - values.mean((1, 2), keepdim=True)).norm()
     return (2**0.5 * spread / values.norm().clamp_min(TINY)).item()
-
-
-def _jpeg(picture: Image.Image) -> bytes:
-    """As the visitor sees it: in colour, at most 448 pixels a side."""
-    small = picture.copy()
-    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BICUBIC)
-    file = BytesIO()
-    small.save(file, "JPEG", quality=QUALITY, subsampling=0)
-    return file.getvalue()

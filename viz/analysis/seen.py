@@ -1,4 +1,4 @@
-"""What the network saw, as a small grey picture to draw maps on."""
+"""What the network saw, as a small picture to draw maps on."""
 
 from io import BytesIO
 
@@ -7,15 +7,21 @@ from PIL import Image
 from lsnet.predictor import Predictor
 
 LONGEST_SIDE = 448  # pixels; finer than any grid of tokens that is drawn on it
+QUALITY = 90  # of the JPEG file
 
 
 def seen_jpeg(predictor: Predictor, picture: Image.Image) -> bytes:
-    """The part of an RGB picture that the network sees, as the bytes of a JPEG file of at most 448 pixels a side.
+    """The part of an RGB picture that the network sees, as :func:`small_jpeg`.
 
     Grey, so that the colours of a map that lies on it are the map's alone.
     """
-    view = predictor.preprocess.view(picture).convert("L")
-    view.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BICUBIC)
+    return small_jpeg(predictor.preprocess.view(picture).convert("L"))
+
+
+def small_jpeg(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a JPEG file of at most 448 pixels a side."""
+    small = picture.copy()
+    small.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.BICUBIC)
     file = BytesIO()
-    view.save(file, "JPEG", quality=85)
+    small.save(file, "JPEG", quality=QUALITY, subsampling=0)
     return file.getvalue()

@@ -9,16 +9,18 @@ from gradio.components import Component
 from lsnet import InputError
 from viz.texts import texts_in
 from viz.ui import wording
+from viz.ui.picture_file import PictureFile
 from viz.ui.service import SIZES, Explorer
 
 
 def add_api(explorer: Explorer) -> None:
     """Add the endpoint to the page that is being built."""
 
-    def analyze(image: str, model: str | None, size: float, mode: str) -> tuple[dict[str, Any], str]:
+    def analyze(image: str | None, model: str | None, size: Any, mode: str) -> tuple[dict[str, Any], str]:
         """Trace a picture. Returns a summary, and all tensors as one file (layout: viz/payload.py)."""
         try:
-            key = explorer.analyse(image, model or explorer.networks.opening, int(size), mode, exact=True)
+            whole = int(size) if isinstance(size, float) and size.is_integer() else size
+            key = explorer.analyse(image, model or explorer.networks.opening, whole, mode, exact=True)
         except InputError as error:
             raise gr.Error(wording.problem(error, texts_in("en"), markdown=False)) from error
         analysis = explorer.analysis(key)
@@ -52,7 +54,7 @@ def add_api(explorer: Explorer) -> None:
 
     # Invisible components, so that the endpoint takes a file and gives one, as gradio_client hands them over.
     inputs: list[Component] = [
-        gr.Image(type="filepath", visible=False, label="image"),
+        PictureFile(type="filepath", visible=False, label="image"),
         gr.Textbox(visible=False, label="model"),
         gr.Number(SIZES[0], visible=False, label="size"),
         gr.Textbox("crop", visible=False, label="mode"),

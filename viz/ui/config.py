@@ -56,6 +56,12 @@ def parse_arguments(arguments: Sequence[str] | None = None, environment: Mapping
         "untrained/lsnet_b, 'untrained/lsnet_t?mixer=involution', or lsnet_b_distill (from the Hub)",
     )
     parser.add_argument("--weights", type=Path, help="a .safetensors or .pth file to open with")
-    parser.add_argument("--threads", type=int, help="CPU threads; default: measured at start")
+    parser.add_argument("--threads", type=_count, help="CPU threads; default: measured at start")
     parser.add_argument("--share", action="store_true", help="ask gradio for a public link")
     return AppConfig(**vars(parser.parse_args(arguments)), on_space=on_space)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return int(text)

@@ -48,3 +48,12 @@ class Folders:
             with suppress(OSError):  # gone already, or a folder with something new in it
                 if path.stat().st_mtime < oldest:
                     path.rmdir() if path.is_dir() else path.unlink()
+
+
+def bytes_in(folder: Path) -> int:
+    """How large the files in a folder are; 0 where it is gone."""
+    total = 0
+    with suppress(OSError):  # another thread deletes it
+        for path in folder.iterdir():
+            total += path.stat().st_size
+    return total

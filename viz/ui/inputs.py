@@ -9,6 +9,7 @@ from viz.examples import examples
 from viz.texts import Texts
 from viz.ui import wording
 from viz.ui.localize import Localizer
+from viz.ui.picture_file import PictureFile
 from viz.ui.service import SIZES
 
 
@@ -80,7 +81,7 @@ class Inputs:
             )
         with localize(gr.Accordion(say("input.more"), open=False, elem_id="more"), label="input.more"), gr.Row():
             self.camera = localize(
-                gr.Image(
+                PictureFile(
                     type="filepath",
                     sources=["clipboard", "webcam", "upload"],
                     label=say("input.camera"),

@@ -130,6 +130,22 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
     if block:
         signal.signal(signal.SIGTERM, lambda *_: sys.exit())  # an orderly end, which deletes what visitors brought
     app.space_id = None  # on a Space, Gradio would add a header with fonts and pictures from other hosts
+    try:
+        _serve(app, config, block)
+    except OSError as error:
+        where = f"{config.host}, port {config.port or 'from 7860 up'}"
+        sys.exit(
+            f"error: cannot serve on {where}: another program may be there; try another --port or --host ({error})"
+        )
+    return app
+
+
+def _serve(app: gr.Blocks, config: AppConfig, block: bool) -> None:
+    """Launch the page.
+
+    Raises:
+        OSError: the port is taken, or the host is none of this machine's.
+    """
     app.launch(
         server_name=config.host,
         server_port=config.port,
@@ -148,4 +164,3 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
         # Gradio asks itself for the page once and gives up after three seconds, which a busy machine may need.
         _frontend=False,
     )
-    return app

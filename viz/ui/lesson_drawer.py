@@ -87,7 +87,9 @@ class LessonDrawer:
     def _trace(self, step: Step) -> ForwardTrace:
         example = next(example for example in examples() if example.id == step.state.img)
         key = self.explorer.analyse_example(example, step.state.model or WEIGHTS, SIZES[0], "crop")
-        return self.explorer.analysis(key).trace
+        trace = self.explorer.analysis(key).trace
+        self.explorer.forget(key)  # no visitor looks at it
+        return trace
 
     def _step_server(self) -> Callable[[dict[str, str]], StepTexts | None]:
         """What the browser calls as ``server.step``."""

@@ -42,7 +42,8 @@ class Networks:
         self._trace = borrowed or self._traced
         self._device = "cpu" if borrowed else config.device
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
-        self._loading = threading.Lock()
+        self._guard = threading.Lock()
+        self._loading: dict[str, threading.Lock] = {}
         self.lock = threading.Lock()
         opening = str(config.weights) if config.weights else config.model
         self._file = opening  # if it is one
@@ -60,7 +61,9 @@ class Networks:
         """
         if {source, source.partition("?")[0]}.isdisjoint(self.sources):  # untrained networks may have options
             raise InputError("input.model", f"expected one of {self.sources}, got {source!r}", name=source)
-        with self._loading:  # whoever asks for the same network at the same time waits for it
+        with self._guard:
+            loading = self._loading.setdefault(source, threading.Lock())
+        with loading:  # whoever asks for the same network at the same time waits for it
             predictor = self._predictors.get(source)
             if predictor is None:
                 file = self._file if source.startswith("file/") else source

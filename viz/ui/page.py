@@ -302,8 +302,9 @@ class Page:
 
     def _show(self, visit: Visit, key: str, pixel: tuple[int, int] | None = None) -> dict[Block, Any]:
         """Show another analysis, at ``pixel`` or at the first place worth a look, in the same block if it has that."""
-        if visit.key != key:
-            visit = self._outdated(visit)
+        if visit.key == key:
+            return {**self._told(visit), self.inspector: gr.skip()}  # it is there, and so is the visitor
+        visit = self._outdated(visit)
         visit = moved(self.explorer, visit, key, pixel, visit.block)
         return {**self._told(visit), self.inspector: self._inspector_value(visit)}
 

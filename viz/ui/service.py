@@ -22,7 +22,7 @@ from viz.results import Result
 from viz.subject import Subject, Token
 from viz.ui.analysis import Analysis, Picture
 from viz.ui.config import AppConfig
-from viz.ui.folders import Folders
+from viz.ui.folders import Folders, bytes_in
 from viz.ui.kept import Kept
 from viz.ui.networks import Networks, loadable
 from viz.views import View
@@ -33,7 +33,7 @@ MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
 
 KEPT_BYTES = 2**27  # of all analyses, as their payloads are; in memory they take several times as much
 KEPT_RESULTS = 64
-KEPT_HOMES = 64  # results whose files to take home lie ready; megabytes, some of them
+KEPT_HOME_BYTES = 2**29  # of files to take home that lie ready: hundreds of results, some of them megabytes
 UNUSED_SECONDS = 7200  # after which an analysis is forgotten
 SWEEP_SECONDS = 60
 KEPT_PICTURES = 4  # decoded; each pin of a visitor asks for the same one again
@@ -63,7 +63,7 @@ class Explorer:
         self._examples: dict[str, str] = {}
         self._first = threading.Lock()  # held by whoever looks at an example for the first time
         self._kept_for_good: dict[str, Analysis] = {}
-        self._homes: Kept[Path] = Kept(KEPT_HOMES)
+        self._homes: Kept[Path] = Kept(KEPT_HOME_BYTES, bytes_in)
 
     def analyse(
         self,

@@ -67,4 +67,6 @@ class Visiting:
         if after.key != before.key:
             changed |= {"block": after.block, "pixel": after.pixel}
         with self._changing:
+            if after.key not in (before.key, self.now.key) and self.now.key != before.key:  # shown in the meantime
+                changed["outdated"] = (*after.outdated, self.now.key)
             self.now = replace(self.now, **changed)

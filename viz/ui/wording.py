@@ -54,7 +54,7 @@ def status(analysis: Analysis, say: Texts) -> str:
 def notice(analysis: Analysis, say: Texts) -> str:
     """What a visitor must know about this analysis before believing anything; empty where there is nothing."""
     smaller = say("notice.smaller", asked=analysis.asked, size=analysis.size) if analysis.size < analysis.asked else ""
-    return " ".join(filter(None, (caveats(analysis.source, analysis.trained, say), smaller)))
+    return " ".join(filter(None, (caveats(analysis.source, analysis.trace.weights, analysis.trained, say), smaller)))
 
 
 def problem(error: Exception, say: Texts, markdown: bool = True) -> str:

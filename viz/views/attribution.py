@@ -63,13 +63,12 @@ def kernel_sets(subject: Subject, say: Texts) -> Sequence[tuple[str, str]]:
 
 
 def taps(subject: Subject, say: Texts) -> Sequence[tuple[str, str]]:
-    """The taps of the chosen block's kernels, by their place around the token."""
+    """The taps of the chosen block's kernels, by their place around the token, the centre first."""
     side = subject.block_trace.kernel_small or LSNetConfig.kernel_small
-    return [
-        (say("attribution.tap", row=f"{u - side // 2:+d}", column=f"{v - side // 2:+d}"), str(side * u + v))
-        for u in range(side)
-        for v in range(side)
-    ]
+    centre = side * side // 2
+    order = sorted(range(side * side), key=lambda tap: tap != centre)
+    offsets = {tap: (tap // side - side // 2, tap % side - side // 2) for tap in order}
+    return [(say("attribution.tap", row=f"{u:+d}", column=f"{v:+d}"), str(tap)) for tap, (u, v) in offsets.items()]
 
 
 def tell(result: Attribution, say: Texts) -> str:
@@ -157,7 +156,7 @@ from viz.analysis.faithfulness import explain""",
         Choice("target", get_args(TargetKind)),
         Choice("label", labels, default=PREDICTED, when={"target": ("class",)}),
         Choice("set", kernel_sets, when={"target": ("tap",)}),
-        Choice("tap", taps, default="4", when={"target": ("tap",)}),
+        Choice("tap", taps, when={"target": ("tap",)}),
         Number("steps", 8, 128, 16, 8, when={"method": ("integrated_gradients",)}),
         Choice("layer", get_args(Layer), when={"method": ("grad_cam",), "target": ("class",)}),
         Choice("check", get_args(Check)),

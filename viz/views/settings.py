@@ -64,6 +64,8 @@ class Choice:
         values = tuple(filter(None, text.split(",")))
         if not callable(self.options) and not set(values) <= set(self.options):
             return None
+        if not self.several and len(values) != 1:
+            return None
         return values if self.several else text
 
 

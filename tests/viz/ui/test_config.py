@@ -32,3 +32,10 @@ def test_a_port_that_is_no_number_is_refused(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         parse_arguments([], {"GRADIO_SERVER_PORT": "http"})
     assert "invalid int value: 'http'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "two", "1.5"])
+def test_threads_are_counted(threads: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--threads", threads])
+    assert f"expected a whole number of at least 1, got {threads!r}" in capsys.readouterr().err

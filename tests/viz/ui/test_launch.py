@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import socket
 import sys
 import types
 from collections.abc import Iterator
@@ -20,7 +21,7 @@ from viz.examples import examples
 from viz.ui import threads
 from viz.ui.config import AppConfig
 from viz.ui.frontend import PAGES_KEPT, KeptFrontend
-from viz.ui.launch import build_app
+from viz.ui.launch import build_app, launch
 from viz.ui.service import Explorer
 
 MODEL = "untrained/lsnet_n"
@@ -205,3 +206,13 @@ def test_a_predictor_is_loaded_for_threads_only_when_they_are_not_given(monkeypa
 
     monkeypatch.setattr("viz.ui.networks.faster_thread_count", refuse)
     Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+
+
+def test_a_port_that_is_taken_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", "")  # which launching sets
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(SystemExit, match=f"error: .*{port}"):
+            launch(AppConfig(device="cpu", model=MODEL, threads=1, port=port), block=False)

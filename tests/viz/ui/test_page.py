@@ -83,3 +83,21 @@ def test_a_program_takes_no_visitors_place() -> None:
     assert Path(payload).read_bytes().startswith(b"LSNX")
     assert Path(payload).is_relative_to(explorer.folders.uploads)  # which are swept
     assert list(explorer.folders.served.iterdir()) == []
+
+
+@pytest.mark.parametrize("size", [None, 64.5, float("inf"), 8])
+def test_a_program_is_told_which_sizes_there_are(size: object) -> None:
+    explorer = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+    with gr.Blocks() as blocks:
+        add_api(explorer)
+    (analyze,) = (function.fn for function in blocks.fns.values() if function.api_name == "analyze")
+    assert analyze is not None
+    with pytest.raises(gr.Error, match="a whole number from 32 to 512"):
+        analyze(str(examples()[0].path), None, size, "crop")
+
+
+def test_the_photo_that_is_shown_already_leaves_the_visitor_where_they_are(page: Page) -> None:
+    here = replace(page.opening, pixel=(90, 100))
+    shown = page._choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=0))
+    assert shown[page.visit] == here
+    assert page._choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=1))[page.visit].key != here.key

@@ -1,6 +1,7 @@
 """What visitors share: bounded memory, files that go with it, and errors that leave everything in place."""
 
 import os
+import threading
 import time
 from pathlib import Path
 
@@ -8,12 +9,12 @@ import pytest
 import torch
 from PIL import Image
 
-from lsnet import InputError
+from lsnet import InputError, Predictor
 from lsnet.weights import save_weights
 from viz.examples import examples
 from viz.payload import MAX_BYTES
 from viz.texts import texts_in
-from viz.ui import folders, kept, service, wording
+from viz.ui import folders, kept, networks, service, wording
 from viz.ui.config import AppConfig, parse_arguments
 from viz.ui.kept import Kept
 from viz.ui.service import Explorer
@@ -214,6 +215,27 @@ def test_few_networks_are_kept_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert explorer.networks.predictor(MODEL) is first
     explorer.networks.predictor("untrained/lsnet_t")
     assert explorer.networks.predictor(MODEL) is not first
+
+
+def test_a_network_that_takes_long_to_come_holds_up_no_other(
+    explorer: Explorer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arrive, asked, load = threading.Event(), threading.Event(), networks.load_predictor
+
+    def load_slowly(source: str, device: str | None) -> Predictor:
+        if source == "untrained/lsnet_t":
+            asked.set()
+            arrive.wait(60)
+        return load(source, device)
+
+    monkeypatch.setattr(networks, "load_predictor", load_slowly)
+    slow = threading.Thread(target=explorer.networks.predictor, args=("untrained/lsnet_t",))
+    slow.start()
+    assert asked.wait(60)
+    assert explorer.networks.predictor(MODEL).card.architecture == "lsnet_n"
+    assert slow.is_alive()
+    arrive.set()
+    slow.join(60)
 
 
 def test_threads_are_measured_or_taken_as_told(monkeypatch: pytest.MonkeyPatch) -> None:

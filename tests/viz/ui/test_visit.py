@@ -16,6 +16,16 @@ def test_only_what_a_handler_changed_is_taken_over() -> None:
     assert visiting.now == replace(START, key="another", outdated=("key",), language="zh-CN")
 
 
+def test_what_was_shown_in_the_meantime_is_not_forgotten() -> None:
+    visiting = Visiting(START)
+    before = visiting.now  # a photo is chosen …
+    visiting.change(
+        before, replace(before, key="frame", outdated=("key",))
+    )  # … while the camera still brings a picture
+    visiting.change(before, replace(before, key="photo", outdated=("key",)))
+    assert (visiting.now.key, visiting.now.outdated) == ("photo", ("key", "frame"))
+
+
 def test_of_two_changes_of_the_same_thing_the_later_one_holds() -> None:
     visiting = Visiting(START)
     before = visiting.now
