@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
+from timm.layers import Conv2dSame
 from timm.models import build_model_with_cfg, register_model
 from timm.models._registry import generate_default_cfgs
 from timm.models.resnet import Bottleneck, ResNet
@@ -93,8 +94,8 @@ class LSTokenMixer(nn.Module):
 def transplant(model: nn.Module, where: Where = "*") -> tuple[str, ...]:
     """Replace modules, in place, by LS convolutions with fresh weights.
 
-    What can be replaced: convolutions with a 3×3 kernel, one stride, no dilation and output channels divisible by 8,
-    grouped or not; and the self-attention of timm's vision transformers of such a width.
+    What can be replaced: convolutions with a 3×3 kernel, padded by one pixel, with one stride, no dilation and output
+    channels divisible by 8, grouped or not; and the self-attention of timm's vision transformers of such a width.
 
     Args:
         model: any network, such as ``timm.create_model("resnet18")``.
@@ -148,7 +149,10 @@ def _candidates(
 def _successor(module: nn.Module, transformer: VisionTransformer | None) -> nn.Module | None:
     """What takes a module's place, or None where nothing can."""
     if isinstance(module, nn.Conv2d):
-        plain = module.kernel_size == (3, 3) and module.dilation == (1, 1) and len(set(module.stride)) == 1
+        keeps_size = module.padding == (1, 1) or isinstance(module, Conv2dSame)
+        plain = (
+            module.kernel_size == (3, 3) and module.dilation == (1, 1) and len(set(module.stride)) == 1 and keeps_size
+        )
         if plain and module.out_channels % MULTIPLE == 0:
             return LSConv2d(module.in_channels, module.out_channels, module.stride[0])
     if isinstance(module, Attention) and transformer is not None:

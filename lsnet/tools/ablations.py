@@ -5,20 +5,24 @@
 """
 
 import argparse
-import csv
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 
 import lsnet  # noqa: F401 (registers the models)
 from lsnet.complexity import counted_cost
 from lsnet.tools import train
 from lsnet.tools.command_line import run_tool
+from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import with_network
+from lsnet.tools.results import origin, origin_columns, write_csv
+from lsnet.tools.writing import write_in_one_step
 
 PAPER_FILE = Path(__file__).resolve().parents[2] / "assets" / "paper_tables.json"
 SIZE = 224  # pixels, in all five tables
@@ -97,8 +101,8 @@ def printed_gmacs() -> dict[tuple[int, str], float]:
     }
 
 
-def count(tables: Sequence[int], path: Path | None = None) -> None:
-    """Print the rows of these tables; also write them to a CSV where a path is given."""
+def count(tables: Sequence[int], path: Path | None = None, command: str = "") -> None:
+    """Print the rows of these tables; where a path is given, also write them there as CSV, and beside it as JSON."""
     printed, lines = printed_gmacs(), []
     for table in tables:
         print(f"Table {table}{'':34}MACs here   printed")
@@ -111,11 +115,9 @@ def count(tables: Sequence[int], path: Path | None = None) -> None:
             close = "" if round(gmacs, decimals) == printed[table, name] else "  does not round to it"
             print(f"  {name:28}{gmacs:13.4f} G{printed[table, name]:8} G{close}   {row.model} {line['options']}")
     if path is not None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(lines[0]))
-            writer.writeheader()
-            writer.writerows(lines)
+        how = origin(command)
+        write_csv(path, lines, origin_columns(how))
+        write_in_one_step(path.with_suffix(".json"), json.dumps({**how, "rows": lines}, indent=1) + "\n")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -124,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     counting = actions.add_parser("count", help="multiply-accumulates of every row, here and as printed")
     counting.add_argument("--tables", type=int, nargs="+", choices=list(ROWS), default=list(ROWS))
-    counting.add_argument("--csv", type=Path, help="also write them here")
+    counting.add_argument("--csv", type=Path, help="also write them here, and as JSON beside it")
     training = actions.add_parser("train", help="train one row; all other options are those of lsnet.tools.train")
     training.add_argument("table", type=int, choices=list(ROWS))
     training.add_argument("row", help="name as printed, such as 'K_S = 5'")
@@ -132,7 +134,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.action == "count":
         if rest:
             parser.error(f"unknown options: {' '.join(rest)}")
-        count(args.tables, args.csv)
+        command = Processes(0, 1, torch.device("cpu")).command("lsnet.tools.ablations", argv or sys.argv[1:])
+        count(args.tables, args.csv, command)
         return
     row = ROWS[args.table].get(args.row)
     if row is None:

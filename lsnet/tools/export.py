@@ -13,6 +13,7 @@ import torch
 from lsnet.labels import Label
 from lsnet.model import LSNet
 from lsnet.preprocess import Preprocess
+from lsnet.tools.results import origin
 from lsnet.weights import BUNDLED_DIR, WeightsCard, save_weights
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def training_record(trainer: "Trainer", results: Mapping[str, Any], command: str
         "recipe": trainer.recipe.to_dict(),
         "teacher": trainer.teacher_name,
         "command": command,
+        "versions": origin(command)["versions"],
         "seed": trainer.recipe.seed,
         "epochs": trainer.epoch,
         "minutes": round(trainer.seconds / 60, 1),

@@ -9,7 +9,6 @@ All answers are kept in ``answers_<set>.npz`` in ``--output``, and the same comm
 """
 
 import argparse
-import csv
 import json
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,9 +30,10 @@ from lsnet.tools.command_line import run_tool
 from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
-from lsnet.tools.robustness import digest, versions, weights_digest
+from lsnet.tools.results import origin, origin_columns, text_digest, weights_digest, write_csv
 from lsnet.tools.sets import add_set_arguments, sources_of
 from lsnet.tools.validate import logits_of, matched_pictures
+from lsnet.tools.writing import write_in_one_step
 
 RESAMPLES = 2000
 
@@ -202,7 +202,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             pictures = matched_pictures(source, predictors[0], args.cache).drawn(args.limit)
             about = {
                 "weights": [weights_digest(predictor.model) for predictor in predictors],
-                "pictures": [pictures.name, len(pictures), digest("\n".join(pictures.members))],
+                "pictures": [pictures.name, len(pictures), text_digest("\n".join(pictures.members))],
                 "size": predictors[0].preprocess.size,
                 "conditions": conditions,
             }
@@ -213,15 +213,10 @@ def main(argv: Sequence[str] | None = None) -> None:
             rows += [{"set": pictures.name} | row for row in summary(answers, args.weights)]
     if not rows:
         parser.error("expected --data or --dataset")
-    packages = versions(["torch", "timm", "numpy", "pillow", corruptions.PACKAGE])
-    how = {
-        "versions": ", ".join(f"{name} {version}" for name, version in packages.items()),
-        "command": Processes(0, 1, predictors[0].device).command("lsnet.tools.paired_robustness", argv or sys.argv[1:]),
-    }
-    with (args.output / "robustness.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [*rows[0], *how])
-        writer.writeheader()
-        writer.writerows(row | how for row in rows)
+    command = Processes(0, 1, predictors[0].device).command("lsnet.tools.paired_robustness", argv or sys.argv[1:])
+    how = origin(command, corruptions.PACKAGE)
+    write_csv(args.output / "robustness.csv", rows, origin_columns(how))
+    write_in_one_step(args.output / "robustness.json", json.dumps({**how, "rows": rows}, indent=1) + "\n")
     print(markdown(rows))
 
 

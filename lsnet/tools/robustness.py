@@ -12,10 +12,6 @@ al., 2019.
 """
 
 import argparse
-import csv
-import hashlib
-import importlib.metadata
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -26,9 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
-from lsnet.errors import InputError
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools import corruptions
 from lsnet.tools.command_line import run_tool
@@ -36,10 +30,9 @@ from lsnet.tools.corruptions import CORRUPTIONS, SEVERITIES
 from lsnet.tools.data import Pictures
 from lsnet.tools.processes import Processes
 from lsnet.tools.published import IMAGENET_C, PUBLISHED, Published, class_stamps, published_pictures
+from lsnet.tools.results import KeptRows, origin, text_digest, weights_digest
 from lsnet.tools.sets import add_set_arguments, sources_of
-from lsnet.tools.timing import machine
 from lsnet.tools.validate import Validation, matched_pictures, validate
-from lsnet.tools.writing import write_in_one_step
 
 
 @dataclass(frozen=True)
@@ -64,28 +57,23 @@ class Condition:
 
 
 class Table:
-    """Rows as they are measured, kept in ``robustness.json`` and ``robustness.csv``.
+    """Measured conditions, kept in ``robustness.json`` and ``robustness.csv``.
 
     Args:
         folder: made where it does not exist.
-        subject: what is measured and how; results about another subject are not continued.
-        record: how it came about: command, versions, machine.
+        subject, how: see :class:`lsnet.tools.results.KeptRows`.
 
     Raises:
         InputError: the folder holds results about another subject.
     """
 
-    def __init__(self, folder: Path, subject: Mapping[str, Any], record: Mapping[str, Any]) -> None:
-        self.folder, self.subject, self.record = folder, dict(subject), dict(record)
-        self.rows: list[dict[str, Any]] = []
-        path = folder / "robustness.json"
-        if not path.exists():
-            return
-        written = json.loads(path.read_text(encoding="utf-8"))
-        different = [key for key, value in self.subject.items() if written["subject"].get(key) != value]
-        if different:
-            raise self._other_results(f"another {' and '.join(different)}")
-        self.rows = written["rows"]
+    def __init__(self, folder: Path, subject: Mapping[str, Any], how: Mapping[str, Any]) -> None:
+        alike = {"weights": subject["weights"], "size": subject["size"]}
+        self.kept = KeptRows(folder / "robustness.csv", subject, how, alike)
+
+    @property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.kept.rows
 
     def has(self, condition: Condition) -> bool:
         """Whether it was measured before.
@@ -96,12 +84,8 @@ class Table:
         key = (condition.set, condition.corruption, condition.severity)
         known = {(row["set"], row["corruption"], row["severity"]): row["members"] for row in self.rows}
         if key in known and known[key] != condition.members:
-            raise self._other_results(f"other pictures of {condition.set}")
+            raise self.kept.other_results(f"other pictures of {condition.set}")
         return key in known
-
-    def _other_results(self, what: str) -> InputError:
-        sentence = f"{self.folder.name!r} holds results of {what}: give another --output"
-        return InputError("data.other_results", sentence, folder=self.folder.name)
 
     def add(self, condition: Condition, outcome: Validation) -> None:
         """Append a row and write both files anew."""
@@ -111,23 +95,7 @@ class Table:
         row |= {"members": condition.members, "classes": classes, "hits": top1.hits, **top1.to_dict()}
         row |= {"top5": tally.accuracy_top5.to_dict()["accuracy"]}
         row["as_published"] = published and (classes, top1.total) == (published.classes, published.pictures)
-        self.rows.append(row)
-        self.folder.mkdir(parents=True, exist_ok=True)
-        self._write_json(self.folder / "robustness.json")
-        self._write_csv(self.folder / "robustness.csv")
-
-    def _write_json(self, path: Path) -> None:
-        content = {**self.record, "subject": self.subject, "summary": summary(self.rows), "rows": self.rows}
-        write_in_one_step(path, json.dumps(content, indent=1, ensure_ascii=False) + "\n")
-
-    def _write_csv(self, path: Path) -> None:
-        versions = ", ".join(f"{name} {version}" for name, version in self.record["versions"].items())
-        alike = {"weights": self.subject["weights"], "size": self.subject["size"]}
-        alike |= {"versions": versions, "command": self.record["command"]}
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, [*self.rows[0], *alike])
-            writer.writeheader()
-            writer.writerows(row | alike for row in self.rows)
+        self.kept.add([row], summary=summary([*self.rows, row]))
 
 
 def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -181,7 +149,7 @@ def published_conditions(args: argparse.Namespace, predictor: Predictor, threads
         framed = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=crop_pct))
         for (corruption, severity), folder in published.folders(path).items():
             opened = partial(published_pictures, published, folder, framed, args.known_classes, threads)
-            members = digest("\n".join(class_stamps(folder)))
+            members = text_digest("\n".join(class_stamps(folder)))
             conditions.append(Condition(published.name, corruption, severity, opened, members, published))
     return conditions
 
@@ -196,26 +164,8 @@ def conditions_made_here(
         return predictor, corruptions.corrupted(pictures, corruption, severity, pool) if corruption else pictures
 
     keys = [("", 0), *((corruption, severity) for corruption in args.corruptions for severity in SEVERITIES)]
-    members = digest("\n".join(pictures.members))
+    members = text_digest("\n".join(pictures.members))
     return [Condition(pictures.name, *key, partial(opened, *key), members) for key in keys]
-
-
-def weights_digest(model: nn.Module) -> str:
-    """The first twelve digits of the SHA-256 of all tensors, by name."""
-    digest = hashlib.sha256()
-    for name, value in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(value.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()[:12]
-
-
-def digest(text: str) -> str:
-    """The first twelve digits of a text's SHA-256."""
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
-
-
-def versions(packages: Sequence[str]) -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in packages}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -248,10 +198,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         predictor = replace(predictor, preprocess=replace(predictor.preprocess, crop_pct=args.crop_pct))
     with processes.leader_first():
         sources = sources_of(args)
-    packages = ["torch", "timm", "numpy", "pillow"]
     if sources:
         corruptions.package_version()
-        packages.append(corruptions.PACKAGE)
     subject = {
         "weights": predictor.card.source,
         "digest": weights_digest(predictor.model),
@@ -261,7 +209,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         "limit": args.limit,
     }
     command = processes.command("lsnet.tools.robustness", argv or sys.argv[1:])
-    table = Table(args.output, subject, {"command": command, "versions": versions(packages), "machine": machine()})
+    table = Table(args.output, subject, origin(command, *([corruptions.PACKAGE] if sources else [])))
     predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     with ThreadPoolExecutor(max(args.workers, 1)) as threads, corruptions.process_pool(args.workers) as pool:
         conditions = published_conditions(args, predictor, threads)

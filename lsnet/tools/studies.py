@@ -8,17 +8,18 @@ A trained network owes nobody that symmetry: on a mirrored picture its channels 
 ``resolution`` compares kernels of centred crops with those of the whole window, whose group norms reach further; and
 kernels of one picture at several sizes.
 
-Both write a CSV with a row for every picture, LS block and setting. ``viz.figures.studies`` draws it::
+Both write a CSV with a row for every picture, LS block and setting, and the same as JSON beside it; the same command
+goes on where it was stopped. ``viz.figures.studies`` draws it::
 
     rows = list(csv.DictReader(open("shift.csv")))
     draw_shift(rows, 16, texts_in("en")).write_html("shift.html")  # the blocks of stride 16
 """
 
 import argparse
-import csv
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
 from pathlib import Path
@@ -35,6 +36,8 @@ from lsnet.model import LSNet
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import PICTURE_SUFFIXES
+from lsnet.tools.processes import Processes
+from lsnet.tools.results import KeptRows, origin, weights_digest
 from lsnet.weights import BUNDLED_DIR, weights_label
 
 SIZES = (128, 160, 192, 224, 256, 320, 384, 448)
@@ -327,27 +330,28 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, help="input side in pixels; the weights' own by default")
     parser.add_argument("--shifts", type=int, nargs="+", help="pixels; 0 to twice the greatest stride by default")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="input sides to compare, in pixels")
-    parser.add_argument("--output", type=Path, required=True, help="the CSV to write")
+    parser.add_argument("--output", type=Path, required=True, help="the CSV to write, with the same as JSON beside it")
     args = parser.parse_args(argv)
-    args.output.parent.mkdir(parents=True, exist_ok=True)
     predictor = load_predictor(args.weights).framed(args.size)
     longest = 2 * max(stride for _, stride, _ in perceptions(predictor.lsnet))
     shifts = args.shifts or range(0, longest + 1, 4)
-    row_type = ShiftRow if args.study == "shift" else ResolutionRow
-    with args.output.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, ["picture", "weights", *(field.name for field in fields(row_type))])
-        writer.writeheader()
-        for path in tqdm(picture_files(args.pictures), args.study, unit="picture"):
-            with Image.open(path) as opened:
-                picture = opened.convert("RGB")
-            names = {"picture": path.name, "weights": weights_label(predictor.card)}
-            rows: Iterator[ShiftRow | ResolutionRow] = (
-                shift_rows(predictor, picture, shifts)
-                if args.study == "shift"
-                else resolution_rows(predictor, picture, args.sizes)
-            )
-            writer.writerows(names | asdict(row) for row in rows)
-            file.flush()
+    settings = {"shifts": list(shifts)} if args.study == "shift" else {"sizes": list(args.sizes)}
+    subject = {"study": args.study, "weights": weights_digest(predictor.model), "size": predictor.preprocess.size}
+    command = Processes(0, 1, predictor.device).command("lsnet.tools.studies", argv or sys.argv[1:])
+    kept = KeptRows(args.output, subject | settings, origin(command))
+    done = {row["picture"] for row in kept.rows}
+    for path in tqdm(picture_files(args.pictures), args.study, unit="picture"):
+        if path.name in done:
+            continue
+        with Image.open(path) as opened:
+            picture = opened.convert("RGB")
+        names = {"picture": path.name, "weights": weights_label(predictor.card)}
+        rows: Iterator[ShiftRow | ResolutionRow] = (
+            shift_rows(predictor, picture, shifts)
+            if args.study == "shift"
+            else resolution_rows(predictor, picture, args.sizes)
+        )
+        kept.add(names | asdict(row) for row in rows)
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """``python -m lsnet.tools.validate``: how often weights are right, on which classes, and what they mistake for what."""
 
 import argparse
-import csv
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -24,8 +24,9 @@ from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import Pictures, Source, held_out_pictures
 from lsnet.tools.metrics import Tally
 from lsnet.tools.processes import Processes
+from lsnet.tools.results import origin, origin_columns, weights_digest, write_csv
 from lsnet.tools.sets import add_set_arguments, sources_of
-from lsnet.tools.timing import Throughput, machine, throughput
+from lsnet.tools.timing import Throughput, throughput
 
 
 @dataclass(frozen=True)
@@ -118,21 +119,18 @@ def matched_pictures(source: Source, predictor: Predictor, cache: Path) -> Pictu
     return held_out_pictures(source, ids, predictor.preprocess, cache)
 
 
-def write_per_class(path: Path, classes: Sequence[Label], results: Sequence[Validation]) -> None:
+def per_class(classes: Sequence[Label], results: Sequence[Validation]) -> Iterator[dict[str, Any]]:
     """A row for each set and class that it has: id, name, pictures, accuracy and its interval, commonest mistake."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["set", "id", "name", "pictures", "accuracy", "low", "high", "most_often_mistaken_for"])
-        for result in results:
-            for index, label in enumerate(classes):
-                rate = result.tally.of_class(index)
-                if rate.total == 0:
-                    continue
-                mistakes = result.tally.confusion[index].copy()
-                mistakes[index] = 0
-                worst = classes[int(mistakes.argmax())].id if mistakes.any() else ""
-                numbers = [f"{value:.4f}" for value in (rate.value, rate.low, rate.high)]
-                writer.writerow([result.name, label.id, label.en, rate.total, *numbers, worst])
+    for result in results:
+        for index, label in enumerate(classes):
+            rate = result.tally.of_class(index)
+            if rate.total == 0:
+                continue
+            mistakes = result.tally.confusion[index].copy()
+            mistakes[index] = 0
+            row = {"set": result.name, "id": label.id, "name": label.en, "pictures": rate.total}
+            row |= {"accuracy": f"{rate.value:.4f}", "low": f"{rate.low:.4f}", "high": f"{rate.high:.4f}"}
+            yield row | {"most_often_mistaken_for": classes[int(mistakes.argmax())].id if mistakes.any() else ""}
 
 
 def report(result: Validation, classes: Sequence[Label]) -> str:
@@ -181,6 +179,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for path in filter(None, (args.json, args.per_class)):
         path.parent.mkdir(parents=True, exist_ok=True)
     processes = Processes.join()
+    how = origin(processes.command("lsnet.tools.validate", argv or sys.argv[1:]))
     predictor = load_predictor(args.weights, processes.device).framed(args.size)
     speed = table_speed(predictor, processes, args.throughput_seconds) if args.throughput else None
     predictor.model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -195,16 +194,19 @@ def main(argv: Sequence[str] | None = None) -> None:
         print("\n".join(report(result, predictor.classes) for result in results))
         if args.json:
             outcome: dict[str, Any] = {
-                "weights": str(args.weights),
+                **how,
+                "weights": predictor.card.source,
+                "digest": weights_digest(predictor.model),
                 "size": preprocess.size,
                 "device": str(predictor.device),
             }
             if speed is not None:
-                outcome["throughput"] = asdict(speed) | {"machine": machine()}
+                outcome["throughput"] = asdict(speed)
             sets = [result.to_dict(predictor.classes) for result in results]
             args.json.write_text(json.dumps(outcome | {"sets": sets}, indent=1, ensure_ascii=False) + "\n")
         if args.per_class:
-            write_per_class(args.per_class, predictor.classes, results)
+            alike = {"weights": predictor.card.source, "size": preprocess.size, **origin_columns(how)}
+            write_csv(args.per_class, list(per_class(predictor.classes, results)), alike)
     processes.leave()
 
 

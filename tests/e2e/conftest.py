@@ -100,7 +100,7 @@ def visit(browser: Any, app_url: str) -> Iterator[Callable[..., Any]]:
         context = browser.new_context(viewport={"width": width, "height": height}, **options)
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(60_000)  # generous: a shared machine may be busy, and nothing here is about speed
+        page.set_default_timeout(120_000)  # generous: a shared machine may be busy, and nothing here is about speed
         page.on("console", lambda message: wrong.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: wrong.append(str(error)))
         page.on("request", lambda request: _note_foreign(request.url, app_url, wrong))

@@ -307,3 +307,20 @@ def test_a_visitor_is_free_to_look_around_between_steps(visit: Visit) -> None:
         "(place) => document.querySelector('#plot-kernels')?.innerText.includes(place)",
         arg=f"row {row}, column {column}",
     )
+
+
+def test_a_lesson_is_walked_by_the_keyboard_alone(visit: Visit) -> None:
+    page = visit("?lang=en")
+    page.locator('#lessons [data-part="open"]').focus()
+    page.keyboard.press("Enter")
+    part(page, "lessons").locator(".lsl-lesson").nth(1).focus()
+    page.keyboard.press("Enter")
+    steps = lessons("en")[1].steps
+    arrived(page, steps[0].state)
+    page.keyboard.press("ArrowRight")
+    arrived(page, steps[1].state)
+    part(page, "back").focus()
+    page.keyboard.press("Enter")
+    arrived(page, steps[0].state)
+    assert part(page, "back").get_attribute("aria-disabled") == "true"
+    assert part(page, "back").evaluate("(node) => node === document.activeElement")

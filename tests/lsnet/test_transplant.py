@@ -125,3 +125,13 @@ def test_other_networks_of_timm(name: str) -> None:
     y.sum().backward()
     found = [module for module in model.modules() if isinstance(module, LSConv)]
     assert all(parameter.grad is not None for module in found for parameter in module.parameters())
+
+
+def test_convolutions_that_shrink_the_picture_stay() -> None:
+    model = timm.create_model("inception_v3", num_classes=3, aux_logits=False).eval()
+    unpadded = [n for n, m in model.named_modules() if isinstance(m, nn.Conv2d) and m.padding == (0, 0)]
+    replaced = transplant(model)
+    assert replaced
+    assert not set(replaced) & set(unpadded)
+    with torch.inference_mode():
+        assert model(torch.rand(1, 3, 139, 139)).shape == (1, 3)

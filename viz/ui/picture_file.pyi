@@ -3,8 +3,6 @@
 import gradio as gr
 from gradio.data_classes import ImageData
 
-from gradio.events import Dependency
-
 class PictureFile(gr.Image):
     """``gr.Image(type="filepath")`` that leaves the file alone.
 
@@ -21,6 +19,7 @@ class PictureFile(gr.Image):
         return payload.path
     from typing import Callable, Literal, Sequence, Any, TYPE_CHECKING
     from gradio.blocks import Block
+
     if TYPE_CHECKING:
         from gradio.components import Timer
         from gradio.components.base import Component

@@ -2,8 +2,12 @@
 
 import copy
 import csv
+import importlib.metadata
+import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -14,6 +18,7 @@ import lsnet
 from lsnet.errors import InputError
 from lsnet.mixers import LSConv
 from lsnet.registry import create_lsnet
+from lsnet.tools import studies
 from lsnet.tools.studies import (
     agreement,
     kernels_of,
@@ -189,10 +194,48 @@ def test_from_the_command_line(study: str, tmp_path: Path) -> None:
         rows = list(csv.DictReader(file))
     assert {row["picture"] for row in rows} == {"constant.png"}
     assert all("untrained/lsnet_n" in row["weights"] for row in rows)
-    texts = ("picture", "weights", "block", "axis", "change")
+    texts = ("picture", "weights", "block", "axis", "change", "versions", "command")
     assert all(math.isfinite(float(value)) for row in rows for key, value in row.items() if key not in texts)
+    assert all(row["command"].startswith(f"python -m lsnet.tools.studies {study}") for row in rows)
+    beside = json.loads(output.with_suffix(".json").read_text())
+    assert [str(row["block"]) for row in beside["rows"]] == [row["block"] for row in rows]
+    assert beside["versions"]["torch"] == importlib.metadata.version("torch")
     key = "axis" if study == "shift" else "change"
     assert {row[key] for row in rows} == ({"x", "y", "mirror"} if study == "shift" else {"crop", "size"})
+
+
+def test_a_study_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (80, 70), (200, 30, 30)).save(tmp_path / name)
+    output, study = tmp_path / "out" / "study.csv", studies.shift_rows
+    words = ["--weights", "untrained/lsnet_n", "--pictures", str(tmp_path), "--size", "64", "--output", str(output)]
+    calls: list[int] = []
+
+    def interrupted(*arguments: Any) -> Iterator[Any]:
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return study(*arguments)
+
+    monkeypatch.setattr(studies, "shift_rows", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        main(["shift", *words, "--shifts", "0", "8"])
+    main(["shift", *words, "--shifts", "0", "8"])
+    assert len(calls) == 3  # the first picture once, the second one twice
+    with output.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["picture"] for row in rows] == ["a.png"] * (len(rows) // 2) + ["b.png"] * (len(rows) // 2)
+    with pytest.raises(InputError, match="results of another shifts: give another --output"):
+        main(["shift", *words, "--shifts", "0", "4"])
+
+
+def test_a_panorama_is_studied_in_its_middle(tmp_path: Path) -> None:
+    Image.effect_noise((1200, 80), 50).convert("RGB").save(tmp_path / "panorama.png")
+    output = tmp_path / "study.csv"
+    words = ["--weights", "untrained/lsnet_n", "--pictures", str(tmp_path), "--size", "128", "--output", str(output)]
+    main(["shift", *words, "--shifts", "0", "64"])
+    with output.open() as file:
+        assert {row["picture"] for row in csv.DictReader(file)} == {"panorama.png"}
 
 
 def test_no_pictures_is_an_error_that_says_so(tmp_path: Path) -> None:

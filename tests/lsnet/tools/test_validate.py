@@ -1,6 +1,7 @@
 """Validation: counts that can be checked by hand, files that spreadsheets read, sets that do not fit."""
 
 import csv
+import importlib.metadata
 import json
 from pathlib import Path
 
@@ -48,6 +49,9 @@ def test_counts_by_hand(tree: Path, tmp_path: Path, capsys: pytest.CaptureFixtur
     assert result["mean_per_class"] == 0.5
     assert result["worst_pairs"] == [{"true": "blue", "predicted": "red", "pictures": 4}]
     assert result["pictures_per_second"] > 0
+    assert outcome["command"].startswith("python -m lsnet.tools.validate --weights w.safetensors")
+    assert outcome["versions"]["torch"] == importlib.metadata.version("torch")
+    assert len(outcome["digest"]) == 12
     with (tmp_path / "c.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [(row["id"], row["name"], float(row["accuracy"]), row["most_often_mistaken_for"]) for row in rows] == [
