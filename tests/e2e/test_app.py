@@ -244,7 +244,9 @@ def test_nothing_is_wider_than_the_window(visit: Visit, width: int) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-def test_analyze_works_from_gradio_client(app_url: str, predictor: lsnet.Predictor, strangers_photo: Path) -> None:
+def test_analyze_works_from_gradio_client(
+    app_url: str, predictor: lsnet.Predictor, strangers_photo: Path, tmp_path: Path
+) -> None:
     from gradio_client import Client, handle_file
     from gradio_client.exceptions import AppError
 
@@ -260,3 +262,12 @@ def test_analyze_works_from_gradio_client(app_url: str, predictor: lsnet.Predict
     assert json.loads(Path(payload).read_bytes()[16 : 16 + length])["weights"] == trace.weights
     with pytest.raises(AppError, match="does not offer the model /etc/passwd"):
         client.predict(handle_file(strangers_photo), "/etc/passwd", 224, "crop", api_name="/analyze")
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(AppError, match="not a picture in a known format"):
+        client.predict(handle_file(tmp_path / "notes.txt"), MODEL, 224, "crop", api_name="/analyze")
+    with Image.open(strangers_photo) as photo:
+        photo.putalpha(photo.convert("L"))
+        photo.save(tmp_path / "transparent.png")
+    summary, _ = client.predict(handle_file(tmp_path / "transparent.png"), MODEL, 224, "crop", api_name="/analyze")
+    expected = trace_image(predictor, tmp_path / "transparent.png").topk(5)  # transparency is laid on white
+    assert [entry["probability"] for entry in summary["top"]] == pytest.approx([p for _, p in expected], rel=1e-4)

@@ -9,7 +9,6 @@ from gradio.components import Component
 from lsnet import InputError
 from viz.texts import texts_in
 from viz.ui import wording
-from viz.ui.picture_file import PictureFile
 from viz.ui.service import SIZES, Explorer
 
 
@@ -54,7 +53,7 @@ def add_api(explorer: Explorer) -> None:
 
     # Invisible components, so that the endpoint takes a file and gives one, as gradio_client hands them over.
     inputs: list[Component] = [
-        PictureFile(type="filepath", visible=False, label="image"),
+        gr.File(visible=False, label="image"),  # as it came: gr.Image would open and convert it before we see it
         gr.Textbox(visible=False, label="model"),
         gr.Number(SIZES[0], visible=False, label="size"),
         gr.Textbox("crop", visible=False, label="mode"),

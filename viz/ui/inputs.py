@@ -9,7 +9,6 @@ from viz.examples import examples
 from viz.texts import Texts
 from viz.ui import wording
 from viz.ui.localize import Localizer
-from viz.ui.picture_file import PictureFile
 from viz.ui.service import SIZES
 
 
@@ -81,8 +80,9 @@ class Inputs:
             )
         with localize(gr.Accordion(say("input.more"), open=False, elem_id="more"), label="input.more"), gr.Row():
             self.camera = localize(
-                PictureFile(
+                gr.Image(
                     type="filepath",
+                    image_mode=None,  # as it came: Gradio would turn transparency black
                     sources=["clipboard", "webcam", "upload"],
                     label=say("input.camera"),
                     height=240,

@@ -8,6 +8,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from gradio.data_classes import ImageData
 from PIL import Image
 
 from viz.examples import examples
@@ -101,3 +102,10 @@ def test_the_photo_that_is_shown_already_leaves_the_visitor_where_they_are(page:
     shown = page._choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=0))
     assert shown[page.visit] == here
     assert page._choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=1))[page.visit].key != here.key
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "CMYK"])
+def test_a_pasted_picture_is_left_as_it_came(page: Page, tmp_path: Path, mode: str) -> None:
+    path = tmp_path / "picture.tiff"
+    Image.new(mode, (20, 10)).save(path)
+    assert page.inputs.camera.preprocess(ImageData(path=str(path), orig_name=path.name)) == str(path)
