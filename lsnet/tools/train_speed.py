@@ -2,12 +2,13 @@
 
 The plain loop is timm's dataset, transforms, loader and optimizer, at the evaluation size from first to last. Ours
 differs by decoding once, cropping whole batches, progressive resolution and a fused optimizer; timed at every size
-of the recipe, and over the recipe as a whole by what each phase's pictures cost.
+of the recipe, and over the recipe as a whole by what each phase's pictures cost. Both learn from labels alone.
 """
 
 import argparse
 import json
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, repeat
@@ -25,8 +26,8 @@ from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import Source
 from lsnet.tools.processes import Processes
 from lsnet.tools.recipe import Recipe
+from lsnet.tools.results import origin
 from lsnet.tools.sets import decode
-from lsnet.tools.timing import machine
 from lsnet.tools.trainer import Trainer
 
 SKIPPED = 2  # updates that allocate, compile or fill a queue
@@ -114,14 +115,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"ours over the recipe: {whole:.1f}, {whole / plain:.2f} times the plain loop")
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
-        result = {
-            "machine": machine(),
-            "ours": ours,
-            "plain": plain,
-            "whole": whole,
-            "ratio": whole / plain,
-            "model": recipe.model,
-        }
+        how = origin(processes.command("lsnet.tools.train_speed", argv or sys.argv[1:]))
+        result = {**how, "data": args.data.name, "model": recipe.model, "ours": ours, "plain": plain, "whole": whole}
+        result["ratio"] = whole / plain
         args.json.write_text(json.dumps(result, indent=1) + "\n")
 
 
