@@ -18,7 +18,6 @@ goes on where it was stopped. ``viz.figures.studies`` draws it::
 import argparse
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import product
@@ -31,30 +30,17 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from lsnet.errors import InputError
-from lsnet.mixers import LKP, LSConv
 from lsnet.model import LSNet
 from lsnet.predictor import Predictor, load_predictor
 from lsnet.tools.command_line import run_tool
 from lsnet.tools.data import PICTURE_SUFFIXES
 from lsnet.tools.processes import Processes
+from lsnet.tools.recorded_kernels import Kernels, kernels_of, perceptions
 from lsnet.tools.results import KeptRows, origin, weights_digest
 from lsnet.weights import BUNDLED_DIR, weights_label
 
 SIZES = (128, 160, 192, 224, 256, 320, 384, 448)
 EXAMPLES_DIR = BUNDLED_DIR.parent / "examples"
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """The kernels of an LS block on one picture.
-
-    Attributes:
-        raw: (G, K*K, h, w), as perception predicts them and the group norm reads them.
-        used: (G, K*K, h, w), as the aggregation uses them.
-    """
-
-    raw: Tensor
-    used: Tensor
 
 
 @dataclass(frozen=True)
@@ -111,50 +97,6 @@ class ResolutionRow:
     relative_error: float
     same_norm_error: float
     spread: float
-
-
-@contextmanager
-def recorded_kernels(model: LSNet) -> Iterator[dict[str, Kernels]]:
-    """Record the kernels of every LS block, by name, while the context lasts; of a batch, those of the first picture.
-
-    The last forward pass wins.
-    """
-    record: dict[str, Kernels] = {}
-    handles = []
-    try:
-        for name, _, perception in perceptions(model):
-            raw: list[Tensor] = []
-            handles.append(perception.norm.register_forward_pre_hook(partial(_keep_raw, raw)))
-            handles.append(perception.register_forward_hook(partial(_keep_used, record, name, raw)))
-        yield record
-    finally:
-        for handle in handles:
-            handle.remove()
-
-
-def perceptions(model: LSNet) -> list[tuple[str, int, LKP]]:
-    """Name of every LS block, pixels per token, and the module that predicts its kernels.
-
-    Raises:
-        InputError: there is none.
-    """
-    found = [
-        (name, model.config.stride(stage), block.mixer.lkp)
-        for name, stage, block in model.named_blocks()
-        if isinstance(block.mixer, LSConv)
-    ]
-    if not found:
-        raise InputError("data.no_kernels", "this network has no LS convolutions, so it has no kernels to study")
-    return found
-
-
-@torch.no_grad()
-def kernels_of(model: LSNet, picture: Tensor) -> dict[str, Kernels]:
-    """The kernels of every LS block on a normalized picture (3, H, W)."""
-    parameter = next(model.parameters())
-    with recorded_kernels(model) as record:
-        model(picture[None].to(parameter.device, parameter.dtype))
-    return record
 
 
 def agreement(kernels: Tensor, reference: Tensor) -> tuple[float, float]:
@@ -272,17 +214,6 @@ def _deviation(raw: Tensor, norm: nn.GroupNorm) -> Tensor:
 def _half_a_window_on(kernels: Tensor) -> Tensor:
     height, width = kernels.shape[2:]
     return kernels.roll((height // 2, width // 2), (2, 3))
-
-
-def _keep_raw(raw: list[Tensor], norm: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-    raw[:] = [arguments[0][0].detach().float().cpu()]
-
-
-def _keep_used(
-    record: dict[str, Kernels], name: str, raw: list[Tensor], perception: nn.Module, arguments: object, kernels: Tensor
-) -> None:
-    used = kernels[0].detach().float().cpu()  # (G, K*K, h, w)
-    record[name] = Kernels(raw[0].view_as(used), used)
 
 
 def picture_files(paths: Sequence[Path]) -> list[Path]:

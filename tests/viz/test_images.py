@@ -501,7 +501,7 @@ def test_refused_files(data, code):
 
 def test_unknown_format_names_the_formats():
     error = refusal(b"hello")
-    assert error.details == {"formats": "JPEG, PNG, WebP, GIF, TIFF or BMP"}
+    assert error.details == {"formats": "JPEG, PNG, WebP, GIF, TIFF, BMP"}
     assert error.details["formats"] in str(error)
 
 

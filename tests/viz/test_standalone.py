@@ -81,7 +81,10 @@ def test_it_warns_of_untrained_weights_in_both_languages_and_only_then(
         bold = re.search(r"\*\*(.+?)\*\*", entries(language)["notice.untrained"])
         assert bold
         assert f"<strong>{bold[1]}</strong>" in page
-    assert 'page-notice"><p>' not in standalone_page(trace, photo, source="bundled/lsnet_t", trained=True)
+    trained = replace(trace, weights="lsnet_t · bundled/lsnet_t")
+    assert 'page-notice"><p>' not in standalone_page(trained, photo, source="bundled/lsnet_t", trained=True)
+    own = replace(trace, weights="lsnet_n · file/mine.safetensors")  # a small network of this project's: that is told
+    assert 'page-notice"><p>' in standalone_page(own, photo, source="file/mine.safetensors", trained=True)
 
 
 def test_a_photo_keeps_its_licence(trace: ForwardTrace, predictor: lsnet.Predictor) -> None:

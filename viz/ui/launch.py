@@ -118,9 +118,8 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
     os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
     try:
         explorer = Explorer(config)
-        os.environ["GRADIO_TEMP_DIR"] = str(
-            explorer.folders.uploads
-        )  # a folder of its own, to be swept and deleted with it
+        # A folder of its own, to be swept and deleted with it.
+        os.environ["GRADIO_TEMP_DIR"] = str(explorer.folders.uploads)
         # Served from where they lie: Gradio would copy them for every visitor, and keep the copies when they are gone.
         gr.set_static_paths([explorer.folders.served, EXAMPLES_DIR])
         app = build_app(explorer)

@@ -19,13 +19,11 @@ from lsnet.errors import InputError
 from lsnet.mixers import LSConv
 from lsnet.registry import create_lsnet
 from lsnet.tools import studies
+from lsnet.tools.recorded_kernels import kernels_of, perceptions, recorded_kernels
 from lsnet.tools.studies import (
     agreement,
-    kernels_of,
     main,
     mirrored,
-    perceptions,
-    recorded_kernels,
     renormalized,
     study_crops,
     study_shifts,

@@ -71,7 +71,8 @@ def test_validate_tells_it(tree: Path, tmp_path: Path, capsys: pytest.CaptureFix
     given = ["--weights", str(path), "--data", str(tree), "--cache", str(tmp_path / "cache")]
     timed = ["--throughput", "paper", "--throughput-seconds", "0", "0", "--json", str(tmp_path / "r.json")]
     main([*given, *timed])
-    speed = json.loads((tmp_path / "r.json").read_text())["throughput"]
+    outcome = json.loads((tmp_path / "r.json").read_text())
+    speed = outcome["throughput"]
     assert (speed["batch_size"], speed["passes"]) == (16, 1)
-    assert speed["machine"]["torch"] == torch.__version__
+    assert outcome["machine"]["torch"] == torch.__version__
     assert f"{speed['pictures_per_second']:.0f} pictures a second in batches of 16" in capsys.readouterr().out
