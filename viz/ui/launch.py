@@ -50,6 +50,7 @@ CSS = f"""
 #views .busy {{ align-items: center; min-height: 0; gap: 0.8rem; }}
 #views .homes > * {{ flex: 0 0 auto; min-width: 8rem; }}
 #views .told {{ overflow-x: auto; contain: inline-size; }}
+#views .told :is(td, th) {{ border-color: var(--border-color-primary); }}
 #views .told :is(td, th) {{ min-width: 4.5rem; overflow-wrap: normal; word-break: normal; }}
 #fit-figures {{ display: none; }}
 #views .told .katex-display {{ overflow-x: auto; overflow-y: hidden; }}
