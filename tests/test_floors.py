@@ -23,6 +23,7 @@ FLOORS = (
         "viz/bundle.py",
         "viz/caveats.py",
         "viz/lesson_html.py",
+        "viz/math_font.py",
     ),
     ("viz/trace.py",),
     ("viz/capture.py", "viz/payload.py", "viz/benchmark.py", "viz/quantities.py"),

@@ -12,6 +12,7 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 _MATHML = "http://www.w3.org/1998/Math/MathML"
 _ALIGNED = re.compile(r"\\(begin|end)\{aligned\}")
 _MINUS = "\N{MINUS SIGN}"
+_SIZE = re.compile(r"(?<=\d)\s×\s(?=\d)")  # "3 × 3" is not torn apart
 # A minus behind one of these belongs to the number that follows, and keeps no distance from it.
 _BEFORE_A_SIGN = frozenset("([=·,×/")
 
@@ -26,7 +27,7 @@ def render(markdown: str) -> str:
         markdown: CommonMark with tables, ``$inline$`` and ``$$display$$`` formulas in LaTeX. Quantities in double
             braces are to be filled in before (:func:`viz.quantities.filled`).
     """
-    rendered: str = _parser().render(markdown)
+    rendered: str = _parser().render(_SIZE.sub("\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}", markdown))
     return rendered
 
 

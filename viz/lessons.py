@@ -6,6 +6,9 @@ A lesson in one language is ``assets/lessons/<number>-<slug>.<language>.md``. It
     [steps]
     two-boxes = { img = "coffee", block = "blocks2.3", px = [218, 280], tab = "large_field", set = { show = "steps" } }
 
+A step that opens a view (``tab``) is about its figure, another one about the photo. ``look`` says if it is rather about
+another part of the inspector: one of :data:`LOOKS`, which is brought into sight.
+
 Each step is then a heading of the second level with the same name, a text, one thing to try, and perhaps a question
 with its answer. A heading of the first level begins the worksheet, which has questions and answers alone::
 
@@ -43,6 +46,10 @@ from viz.texts import LANGUAGES
 LESSONS_DIR = Path(__file__).resolve().parent.parent / "assets" / "lessons"
 
 Setting = str | int | float | bool
+
+#: Parts of the page that a step can be about: the photo, the wall of kernels, the sum written out, the same place mixed
+#: in three ways, the figure of a view.
+LOOKS = ("picture", "kernels", "equation", "ways", "figure")
 
 _FILE = re.compile(r"(?P<number>\d+)-(?P<slug>[a-z0-9-]+)\.[\w-]+\.md")
 _HEADING = re.compile(r"## (?P<title>\S.*?) \{#(?P<name>[a-z0-9-]+)\}")
@@ -99,6 +106,7 @@ class Step:
         title: of the step.
         text: what there is to see.
         state: what the app shows meanwhile.
+        look: which part of it this is about, one of :data:`LOOKS`.
         try_this: one thing to do.
         question: something to predict before the answer is looked at; None for nothing.
         answer: to the question; None where there is none.
@@ -108,6 +116,7 @@ class Step:
     title: str
     text: str
     state: State
+    look: str
     try_this: str
     question: str | None = None
     answer: str | None = None
@@ -235,7 +244,7 @@ class _Page:
 
 
 def _front_matter(page: _Page) -> dict[str, Any]:
-    """Title, minutes and, by their names, the states of the steps."""
+    """Title, minutes and, by their names, what the front matter says of the steps: (state, look)."""
     # Behind an empty line for the fence, so that the parser counts lines as the file does.
     text = "\n".join(["", *page.lines[1 : page.body - 2]])
     try:
@@ -244,13 +253,16 @@ def _front_matter(page: _Page) -> dict[str, Any]:
         told = re.search(r"line (\d+)", str(error))
         raise page.error(int(told[1]) if told else page.body - 1, f"expected TOML: {error}") from error
     _check_keys(page, 1, front, {"title": str, "minutes": int, "steps": dict}, {})
-    states = {}
+    shows = {}
     for name, values in front["steps"].items():
         line = page.line_of(name)
         if not isinstance(values, dict):
             raise page.error(line, f"expected a state {{ … }} for the step {name!r}, got {values!r}")
-        states[name] = _state(page, line, values)
-    return front | {"steps": states}
+        look = values.pop("look", "figure" if "tab" in values else "picture")
+        if look not in LOOKS or (look == "figure" and "tab" not in values):
+            raise page.error(line, f"expected look to be one of {', '.join(LOOKS)}, the last with a tab, got {look!r}")
+        shows[name] = _state(page, line, values), look
+    return front | {"steps": shows}
 
 
 def _state(page: _Page, line: int, values: dict[str, Any]) -> State:
@@ -281,7 +293,7 @@ def _check_keys(
             raise page.error(line, f"expected {key} to be of type {kind.__name__}, got {value!r}")
 
 
-def _body(page: _Page, states: Mapping[str, State]) -> tuple[tuple[Step, ...], tuple[Exercise, ...]]:
+def _body(page: _Page, shows: Mapping[str, tuple[State, str]]) -> tuple[tuple[Step, ...], tuple[Exercise, ...]]:
     """Steps and worksheet."""
     last = len(page.lines) + 1
     sections = [n for n in range(page.body, last) if re.match(r"##? ", page.lines[n - 1])]
@@ -292,14 +304,14 @@ def _body(page: _Page, states: Mapping[str, State]) -> tuple[tuple[Step, ...], t
         line = (worksheets or [last - 1])[0]
         raise page.error(line, f"expected one heading '# …' for the worksheet after all steps, got {len(worksheets)}")
     ends = dict(zip(sections, [*sections[1:], last], strict=True))
-    names = iter([*states, None])
-    steps = tuple(_step(page, n, ends[n], next(names), states) for n in sections[:-1])
+    names = iter([*shows, None])
+    steps = tuple(_step(page, n, ends[n], next(names), shows) for n in sections[:-1])
     if (missing := next(names)) is not None:
         raise page.error(page.line_of(missing), f"expected a heading '## … {{#{missing}}}' for this step")
     return steps, _worksheet(page, page.parts(worksheets[0] + 1, last), worksheets[0])
 
 
-def _step(page: _Page, line: int, end: int, expected: str | None, states: Mapping[str, State]) -> Step:
+def _step(page: _Page, line: int, end: int, expected: str | None, shows: Mapping[str, tuple[State, str]]) -> Step:
     heading = _HEADING.fullmatch(page.lines[line - 1].rstrip())
     if heading is None or heading["name"] != expected:
         wanted = f"'## … {{#{expected}}}', the next step of the front matter" if expected else "no further step"
@@ -310,7 +322,7 @@ def _step(page: _Page, line: int, end: int, expected: str | None, states: Mappin
         wanted = "a text, '>' one thing to try, and perhaps '?' a question and '!' its answer"
         raise page.error(line, f"expected {wanted}, got {_outline(marks)}")
     name, title = heading["name"], heading["title"]
-    return Step(name, title, parts[0].text, states[name], *(part.text for part in parts[1:]))
+    return Step(name, title, parts[0].text, *shows[name], *(part.text for part in parts[1:]))
 
 
 def _worksheet(page: _Page, parts: Sequence[_Part], line: int) -> tuple[Exercise, ...]:

@@ -34,8 +34,9 @@ CPU_WHEELS = """\
 --extra-index-url https://download.pytorch.org/whl/cpu
 """
 
-# The Hub takes files of more than 10 MB through Git LFS only.
-LARGE_FILES = "*.safetensors filter=lfs diff=lfs merge=lfs -text\n"
+# The Hub takes large files, and small ones that are no text, through Git LFS (or Xet, which reads the same lines) only.
+BINARY = ("safetensors", "jpg", "woff2")
+ATTRIBUTES = "".join(f"*.{ending} filter=lfs diff=lfs merge=lfs -text\n" for ending in BINARY)
 
 README = """\
 # LSNet Explorer
@@ -87,7 +88,7 @@ def write_space(target: Path) -> None:
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
     (target / "requirements.txt").write_text(CPU_WHEELS + requirements, encoding="utf-8")
     (target / "packages.txt").write_text("".join(f"{name}\n" for name in PACKAGES), encoding="utf-8")
-    (target / ".gitattributes").write_text(LARGE_FILES, encoding="utf-8")
+    (target / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
     (target / "README.md").write_text(f"---\n{_yaml(front_matter())}---\n\n{README}", encoding="utf-8")
 
 

@@ -31,6 +31,7 @@ from viz.examples import Example, examples
 from viz.images import load_picture
 from viz.lesson_html import render
 from viz.lessons import Lesson, Step, lessons
+from viz.math_font import math_font
 from viz.payload import encode_payload
 from viz.quantities import filled
 from viz.texts import LANGUAGES, Texts, entries, texts_in
@@ -188,7 +189,7 @@ def _written(
     return Template((ASSETS / "standalone" / "standalone.html").read_text(encoding="utf-8")).substitute(
         language=shown,
         title=html.escape(titles[shown]),
-        style=_style(),
+        style=f"{math_font()}\n{_style()}" if any("<math" in text for text in above.values()) else _style(),
         lead=_spoken(above, shown),
         noscript=html.escape(" ".join(say("takehome.noscript") for say in says.values())),
         inspector=(ASSETS / "inspector" / "inspector.html").read_text(encoding="utf-8"),

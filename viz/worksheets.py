@@ -15,6 +15,7 @@ from string import Template
 from lsnet import InputError
 from viz.lesson_html import render
 from viz.lessons import Exercise, Lesson, lessons
+from viz.math_font import math_font
 from viz.texts import LANGUAGES, Texts, texts_in
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets" / "worksheet"
@@ -52,7 +53,7 @@ def worksheet_page(number: int, language: str, answers: bool = True) -> str:
     }
     return Template((ASSETS / "worksheet.html").read_text(encoding="utf-8")).substitute(
         {name: html.escape(text) for name, text in parts.items()},
-        style=(ASSETS / "worksheet.css").read_text(encoding="utf-8"),
+        style=f"{math_font()}\n{(ASSETS / 'worksheet.css').read_text(encoding='utf-8')}",
         switch=_switch(say) if answers else "",
         questions="\n".join(map(_question, lesson.worksheet)),
         answers=_answers(lesson, say) if answers else "",

@@ -63,9 +63,12 @@ function sentWith(plot) {
   return { layout, panels, places, traces, total: full.height, height: full._size.h, width: 0 };
 }
 
+const seen = new WeakMap(); // what figures were drawn with at first
+
 /** Moves the rows of a figure together, as its width asks for. */
-function fit(plot, seen) {
+export function fit(plot) {
   if (!plot._fullLayout?._size) return;
+  plot.style.setProperty("--figure-height", `${plot._fullLayout.height}px`); // for a page that magnifies it
   if (seen.get(plot)?.layout !== plot.layout) seen.set(plot, sentWith(plot));
   const sent = seen.get(plot);
   const width = plot._fullLayout._size.w;
@@ -82,19 +85,4 @@ function fit(plot, seen) {
   const numbers = sent.traces.map(([i]) => i);
   if (numbers.length) window.Plotly.update(plot, { "colorbar.y": sent.traces.map(([, y]) => to(y)) }, change, numbers);
   else window.Plotly.relayout(plot, change);
-}
-
-/** Fits every figure in an element, now and whenever one is drawn or the page gets another width. */
-export function fitFigures(container) {
-  const [seen, known] = [new WeakMap(), new WeakSet()];
-  const look = () => {
-    for (const plot of container.querySelectorAll(".js-plotly-plot")) {
-      if (known.has(plot) || !plot.on) continue;
-      known.add(plot);
-      plot.on("plotly_afterplot", () => fit(plot, seen));
-      fit(plot, seen);
-    }
-  };
-  new MutationObserver(look).observe(container, { childList: true, subtree: true });
-  look();
 }

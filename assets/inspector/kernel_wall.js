@@ -6,7 +6,8 @@ import { number, percent } from "./texts.js";
 // The dynamic kernel of every group at the pointed token; for attention, every head's row.
 
 const GAP = 8;
-const LABEL = 13;
+const LABEL = { page: 10, projected: 15 }; // pixels
+const ROW = 8; // kernels that a projected row should hold
 
 export function makeKernelWall(app) {
   const { state, scales, texts } = app;
@@ -57,20 +58,23 @@ export function makeKernelWall(app) {
     const { block } = state;
     const width = frameNode.clientWidth;
     const count = block.groups || block.heads;
-    const wanted = block.groups ? wantedSize(count, block.side) : 150;
+    const wanted = block.groups ? wantedSize(count, block.side, width) : 150;
     const fitting = Math.min(count, Math.max(1, Math.floor((width + GAP) / (wanted + GAP))));
     const columns = fullRows(count, fitting);
     const size = Math.min(Math.floor((width + GAP) / columns - GAP), block.groups ? 90 : 190);
     const aspect = block.groups ? 1 : block.rows / block.cols;
-    const height = size * aspect + LABEL;
+    const height = size * aspect + labelSize() + 3;
     const rows = Math.ceil(count / columns);
     cells = { columns, size, height, groups: Array.from({ length: count }, (_, i) => i) };
     return { width: columns * (size + GAP), height: rows * (height + GAP) };
   }
 
+  const labelSize = () => (state.present ? LABEL.projected : LABEL.page);
+
   /** Pixels of a kernel on the wall: fewer the more there are, and enough for each of its taps to be seen. */
-  function wantedSize(count, side) {
-    const size = state.present ? 60 : count > 96 ? 28 : count > 40 ? 40 : count > 24 ? 46 : count > 12 ? 54 : 76;
+  function wantedSize(count, side, width) {
+    const projected = Math.min(60, Math.floor(width / ROW) - GAP);
+    const size = state.present ? projected : count > 96 ? 28 : count > 40 ? 40 : count > 24 ? 46 : count > 12 ? 54 : 76;
     return Math.max(size, 8 * side);
   }
 
@@ -127,7 +131,7 @@ export function makeKernelWall(app) {
     const token = app.tokenIndex(state.token);
     const range = kernelRange(block);
     cells.groups = sortedGroups(block, token, state.order);
-    setFont(pen, `10px ${app.theme.font}`);
+    setFont(pen, `${labelSize()}px ${app.theme.font}`);
     pen.textAlign = "center";
     pen.textBaseline = "top";
     cells.groups.forEach((group, i) => {
@@ -150,7 +154,7 @@ export function makeKernelWall(app) {
     const token = app.tokenIndex(state.token);
     const rows = Array.from({ length: block.heads }, (_, head) => block.attentionRow(token, head));
     const most = Math.max(...rows.map((row) => Math.max(...row)));
-    setFont(pen, `11px ${app.theme.font}`);
+    setFont(pen, `${labelSize() + 1}px ${app.theme.font}`);
     pen.textAlign = "center";
     pen.textBaseline = "top";
     const cell = (cells.size - 6) / block.cols;

@@ -2,9 +2,14 @@ import { tokenToPixel } from "./geometry.js";
 
 // Everything the mouse can do on the picture, from the keyboard.
 
+// With the keys of a Chinese input method, which writes other brackets.
+const BLOCKS = { "[": -1, "【": -1, "]": 1, "】": 1 };
 const ARROWS = { ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0] };
 
-/** Arrows move one token (with shift five), Enter or space pins, Esc unpins, [ ] change the block, , . the group. */
+/**
+ * Arrows move one token (with shift five), Enter or space pins, Esc unpins, , . change the group, and, wherever one does
+ * not write, [ ] the block.
+ */
 export function listenToKeys(app) {
   const { state, root } = app;
   app.part("picture-upper").addEventListener("keydown", (event) => {
@@ -23,16 +28,22 @@ export function listenToKeys(app) {
     app.takeOver();
   });
   root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !state.trace) return;
-    if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName) && event.target.type !== "checkbox") return;
-    if (event.key === "[" || event.key === "]") {
-      app.goTo(state.block.index + (event.key === "]" ? 1 : -1));
-      app.takeOver();
-    } else if (event.key === "Escape") {
-      if (state.present) app.present(false);
-      else state.set({ pins: state.pins.slice(0, -1) });
-    }
+    if (event.key !== "Escape" || isWriting(event) || !state.trace) return;
+    if (state.present) app.present(false);
+    else state.set({ pins: state.pins.slice(0, -1) });
   });
+  window.addEventListener("keydown", (event) => {
+    // Many keyboards have brackets on AltGr, which some systems report as Ctrl and Alt, others as Alt.
+    const shortcut = event.metaKey || (event.ctrlKey && !event.altKey);
+    const by = BLOCKS[event.key];
+    if (!by || shortcut || isWriting(event) || !root.isConnected || !state.trace) return;
+    app.goTo(state.block.index + by);
+    app.takeOver();
+  });
+}
+
+function isWriting({ target }) {
+  return target.isContentEditable || (/^(INPUT|SELECT|TEXTAREA)$/.test(target.tagName) && !/^(checkbox|radio|range)$/.test(target.type));
 }
 
 function moveBy(app, rows, cols) {

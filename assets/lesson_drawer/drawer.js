@@ -2,6 +2,7 @@ import { chooseLanguage, makeTexts } from "../inspector/texts.js";
 import { walkByKeys } from "./keys.js";
 import { asksForSomething, readLessonLink, writeLessonLink } from "./lesson_link.js";
 import { showDots, showLessonList } from "./lesson_list.js";
+import { turnPage } from "./page_turner.js";
 import { makeProgress } from "./progress.js";
 import { isPresenting, lookAt, makeRoom, switchPresenting } from "./stage.js";
 
@@ -67,19 +68,19 @@ export function startLessons({ element, props, server, trigger }) {
       showMe();
       return;
     }
-    lookAt(placeOf(names));
+    lookAt(lookOf(names));
     fetchTexts(names);
   }
 
   function showMe() {
     const names = { lesson: lesson().slug, step: lesson().steps[state.step].name };
     trigger("input", names);
-    lookAt(placeOf(names));
+    lookAt(lookOf(names));
     fetchTexts(names);
   }
 
-  function placeOf({ step }) {
-    return lesson().steps.find(({ name }) => name === step).place;
+  function lookOf({ step }) {
+    return lesson().steps.find(({ name }) => name === step).look;
   }
 
   async function fetchTexts({ lesson: slug, step }) {
@@ -109,6 +110,13 @@ export function startLessons({ element, props, server, trigger }) {
     if (step >= 0 && step < lesson().steps.length) enter(state.lesson, step);
     else if (by > 0 && state.lesson + 1 < lessons().length) enter(state.lesson + 1, 0);
     else if (by > 0) goList();
+  }
+
+  /** A page on or back, and past a step's last page a step. */
+  function turn(by) {
+    if (state.lesson === null) return;
+    const answer = part("question-box").hidden ? null : part("reveal");
+    if (!turnPage(part("step"), answer, by)) walk(by);
   }
 
   function draw() {
@@ -145,7 +153,9 @@ export function startLessons({ element, props, server, trigger }) {
     for (const name of ["text", "try", "question", "answer"]) part(name).innerHTML = said?.[name] ?? "";
     part("try-box").hidden = !said;
     part("question-box").hidden = !said?.question;
-    part("look").hidden = step.place !== "figure";
+    part("look").hidden = step.look === "picture";
+    part("look").dataset.look = step.look;
+    part("look-there-text").textContent = texts.say(`look.${step.look}`);
     part("back").setAttribute("aria-disabled", String(state.step === 0)); // it may have the focus, and keeps it
     const last = state.step === steps.length - 1;
     const beyond = state.lesson + 1 < lessons().length ? "nextLesson" : "allLessons";
@@ -185,7 +195,7 @@ export function startLessons({ element, props, server, trigger }) {
     on("next", () => walk(1));
     on("show", showMe);
     on("look-picture", () => lookAt("picture"));
-    on("look-figure", () => lookAt("figure"));
+    on("look-there", () => lookAt(lesson().steps[state.step].look));
     on("present", switchPresenting);
     on("copy-link", copyLink);
     on("worksheet", () => printWorksheet(lesson()));
@@ -198,11 +208,13 @@ export function startLessons({ element, props, server, trigger }) {
       drawList();
       part("drawer").focus({ preventScroll: true });
     });
-    walkByKeys(part("drawer"), { walk, close });
+    walkByKeys(part("drawer"), { walk, turn, close });
     window.addEventListener("lsnet-language", (event) => setLanguage(event.detail));
     window.addEventListener("lsnet-present", () => {
       draw();
-      lookAt(state.open && state.lesson !== null ? lesson().steps[state.step].place : "picture");
+      const inStep = state.open && state.lesson !== null;
+      lookAt(inStep ? lesson().steps[state.step].look : "picture");
+      if (inStep) part("step").focus({ preventScroll: true }); // a lecturer's keys walk through the lesson
     });
   }
 

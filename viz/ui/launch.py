@@ -11,6 +11,7 @@ from lsnet import InputError
 from viz import theme
 from viz.examples import EXAMPLES_DIR, examples
 from viz.images import MAX_BYTES
+from viz.math_font import FONT, math_font
 from viz.ui.api import add_api
 from viz.ui.config import AppConfig
 from viz.ui.frontend import KeptFrontend
@@ -61,8 +62,11 @@ CSS = f"""
 footer {{ opacity: 0.6; }}
 """
 # Apart, since Gradio confines what is under @media to the page's contents.
-FRAME = "@media (max-width: 640px) { .gradio-container .main.fillable { padding: 8px; } }"
-HEAD = f"<style>{FRAME}\n{(DRAWER / 'page.css').read_text(encoding='utf-8')}</style>"
+FRAME = """
+@media (max-width: 640px) { .gradio-container .main.fillable { padding: 8px; } }
+@media (hover: none) { #views .modebar-container { display: none; } } /* see assets/figures/finger.js */
+"""
+HEAD = f"<style>{math_font('gradio_api/file=')}\n{FRAME}\n{(DRAWER / 'page.css').read_text(encoding='utf-8')}</style>"
 
 
 def page_theme() -> gr.themes.Base:
@@ -122,7 +126,7 @@ def launch(config: AppConfig, block: bool = True) -> gr.Blocks:
         # A folder of its own, to be swept and deleted with it.
         os.environ["GRADIO_TEMP_DIR"] = str(explorer.folders.uploads)
         # Served from where they lie: Gradio would copy them for every visitor, and keep the copies when they are gone.
-        gr.set_static_paths([explorer.folders.served, EXAMPLES_DIR])
+        gr.set_static_paths([explorer.folders.served, EXAMPLES_DIR, FONT])
         app = build_app(explorer)
     except InputError as error:
         sys.exit(f"error: {error}")

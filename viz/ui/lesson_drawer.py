@@ -115,11 +115,8 @@ def _own_texts(language: str) -> dict[str, str]:
 
 
 def _outline(lesson: Lesson) -> dict[str, Any]:
-    """What the list shows of a lesson; a step that opens a view is about its figure."""
-    steps = [
-        {"name": step.name, "title": step.title, "place": "figure" if step.state.tab else "picture"}
-        for step in lesson.steps
-    ]
+    """What the list shows of a lesson."""
+    steps = [{"name": step.name, "title": step.title, "look": step.look} for step in lesson.steps]
     return {
         "slug": lesson.slug,
         "number": lesson.number,

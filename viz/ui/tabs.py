@@ -15,7 +15,7 @@ from viz.results import Result
 from viz.subject import Subject
 from viz.texts import Texts, texts_in
 from viz.ui import wording
-from viz.ui.figures import fitting_figures
+from viz.ui.figures import watched_figures
 from viz.ui.localize import Localizer
 from viz.ui.panel import Panel, build_panel, done, emptied, prepared, shown, stopped, waiting
 from viz.ui.runs import Runs
@@ -55,7 +55,7 @@ class ViewTabs:
         with gr.Tabs(elem_id="views") as self.container:
             self.panels = {view.name: build_panel(view, localize, say) for view in VIEWS}
         self.open = gr.Textbox(visible=False)
-        fitting_figures()
+        watched_figures()
 
     def follow(self, visit: gr.State, changes: Sequence[Dependency]) -> None:
         """Fill the open tab after each of these events, and whenever a tab is opened or set otherwise."""
