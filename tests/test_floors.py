@@ -27,7 +27,7 @@ FLOORS = (
     ),
     ("viz/trace.py",),
     ("viz/capture.py", "viz/payload.py", "viz/benchmark.py", "viz/quantities.py"),
-    ("viz/standalone.py", "viz/worksheets.py"),
+    ("viz/standalone", "viz/worksheets.py"),
     ("viz/subject.py", "viz/results"),
     ("viz/analysis",),
     ("viz/figures",),

@@ -137,6 +137,12 @@ def trace_image(
     )
 
 
+def trace_warm(predictor: Predictor, picture: Image.Image) -> ForwardTrace:
+    """:func:`trace_image` with the time of a second pass: the first one of a process compiles, too."""
+    trace_image(predictor, picture)
+    return trace_image(predictor, picture)
+
+
 def _block_traces(
     sites: Sequence[Site], chosen: Set[str], record: Mapping[str, Tensor], size: tuple[int, int], most_weights: int
 ) -> dict[str, BlockTrace]:

@@ -12,6 +12,9 @@ from mdit_py_plugins.dollarmath import dollarmath_plugin
 _MATHML = "http://www.w3.org/1998/Math/MathML"
 _ALIGNED = re.compile(r"\\(begin|end)\{aligned\}")
 _MINUS = "\N{MINUS SIGN}"
+_OMEGA = "\N{GREEK CAPITAL LETTER OMEGA}"
+# A line does not begin with what closes a sentence; behind a formula, browsers would let it.
+_PUNCTUATED = re.compile(r'<span class="math inline">(?:(?!</span>).)*</span>[,.;:?!)，。、；：？！）”]+')
 _SIZE = re.compile(r"(?<=\d)\s×\s(?=\d)")  # "3 × 3" is not torn apart
 # A minus behind one of these belongs to the number that follows, and keeps no distance from it.
 _BEFORE_A_SIGN = frozenset("([=·,×/")
@@ -28,7 +31,7 @@ def render(markdown: str) -> str:
             braces are to be filled in before (:func:`viz.quantities.filled`).
     """
     rendered: str = _parser().render(_SIZE.sub("\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}", markdown))
-    return rendered
+    return _PUNCTUATED.sub(r'<span style="white-space: nowrap">\g<0></span>', rendered)
 
 
 def formula(latex: str, display: bool = False) -> str:
@@ -43,7 +46,10 @@ def formula(latex: str, display: bool = False) -> str:
     for element in tree.iter():
         element.tag = element.tag.removeprefix(f"{{{_MATHML}}}")
     _name_operators(tree)
+    _set_letters(tree)
+    _space_functions(tree)
     _bind_signs(tree)
+    _bind_bars(tree)
     _bind_brackets(tree)
     _align_columns(tree)
     tree.set("xmlns", _MATHML)
@@ -80,6 +86,31 @@ def _become_name(element: ET.Element) -> None:
     tail = element.tail
     element.clear()
     element.tag, element.text, element.tail = "mi", name, tail
+
+
+def _set_letters(tree: ET.Element) -> None:
+    """As mathematicians write them: capital Greek letters upright, and a slash as close as a fraction's line."""
+    for letter in tree.iter("mi"):
+        if letter.text and len(letter.text) == 1 and "\N{GREEK CAPITAL LETTER ALPHA}" <= letter.text <= _OMEGA:
+            letter.set("mathvariant", "normal")
+    for slash in tree.iter("mo"):
+        if slash.text == "/":
+            slash.attrib.update(lspace="0", rspace="0")
+
+
+def _space_functions(tree: ET.Element) -> None:
+    """Keep what a function such as ``\\ln`` is applied to at a distance, where no bracket does."""
+    for row in tree.iter():
+        for place, (function, argument) in reversed(list(enumerate(zip(row, list(row)[1:], strict=False), 1))):
+            name = function[0] if function.tag == "msub" else function
+            if row.tag == "mrow" and name.tag == "mi" and len(name.text or "") > 1 and argument.tag != "mo":
+                row.insert(place, ET.Element("mspace", width="0.17em"))
+
+
+def _bind_bars(tree: ET.Element) -> None:
+    """Double bars come in pairs, of which none grows; an operator cannot know which of them it is."""
+    for number, bar in enumerate(bar for bar in tree.iter("mo") if bar.text == "\N{DOUBLE VERTICAL LINE}"):
+        bar.attrib.update(stretchy="false", form="postfix" if number % 2 else "prefix")
 
 
 def _bind_signs(tree: ET.Element) -> None:

@@ -7,6 +7,7 @@ import argparse
 import html
 import math
 import re
+import sys
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -92,12 +93,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("out", type=Path, help="the folder to write them to")
     parser.add_argument("--without-answers", action="store_true", help="questions alone")
     given = parser.parse_args(arguments)
-    given.out.mkdir(parents=True, exist_ok=True)
-    for language in LANGUAGES:
-        for lesson in lessons(language):
-            page = worksheet_page(lesson.number, language, not given.without_answers)
-            path = given.out / f"worksheet-{lesson.number}-{lesson.slug}.{language}.html"
-            path.write_text(page, encoding="utf-8")
+    try:
+        given.out.mkdir(parents=True, exist_ok=True)
+        for language in LANGUAGES:
+            for lesson in lessons(language):
+                page = worksheet_page(lesson.number, language, not given.without_answers)
+                path = given.out / f"worksheet-{lesson.number}-{lesson.slug}.{language}.html"
+                path.write_text(page, encoding="utf-8")
+    except OSError as error:
+        sys.exit(f"error: {given.out} cannot be written to: {error.strerror}")
 
 
 if __name__ == "__main__":

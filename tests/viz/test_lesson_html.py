@@ -52,6 +52,43 @@ def test_aligned_lines_meet_at_their_mark() -> None:
     assert "&" not in "".join(tree.itertext())
 
 
+def test_a_slash_keeps_closer_than_a_dot() -> None:
+    spaces = {mo.text: (mo.get("lspace"), mo.get("rspace")) for mo in parsed(r"1/7 \cdot 7").iter(f"{MATHML}mo")}
+    assert spaces == {"/": ("0", "0"), "·": (None, None)}  # 1/7 · 7, and not 1 / 7·7
+
+
+@pytest.mark.parametrize(
+    ("latex", "row"),
+    [
+        (r"2 \ln 4", ["mn", "mi", "mspace", "mn"]),
+        (r"\log_2 x", ["msub", "mspace", "mi"]),
+        (r"\mathrm{PW}(x)", ["mi", "mo", "mi", "mo"]),
+        ("C D", ["mi", "mi"]),
+    ],
+)
+def test_a_function_keeps_its_distance_from_what_has_no_bracket(latex: str, row: list[str]) -> None:
+    assert [element.tag.removeprefix(MATHML) for element in parsed(latex)[0]] == row
+
+
+def test_bars_are_a_pair_of_one_height_and_capital_greek_stands_upright() -> None:
+    bars = [mo for mo in parsed(r"\lVert \bar w_g \rVert^2").iter(f"{MATHML}mo") if mo.text == "‖"]
+    assert [(bar.get("form"), bar.get("stretchy")) for bar in bars] == [("prefix", "false"), ("postfix", "false")]
+    letters = {mi.text: mi.get("mathvariant") for mi in parsed(r"\Omega \alpha N").iter(f"{MATHML}mi")}
+    assert letters == {"Ω": "normal", "α": None, "N": None}
+
+
+@pytest.mark.parametrize(("text", "kept"), [("和为 $1/9$。另外", "。"), ("is $x$, or", ","), ("$x$ is", "")])
+def test_a_line_does_not_begin_with_what_closes_a_sentence(text: str, kept: str) -> None:
+    found = re.search(r'<span style="white-space: nowrap">.*</math></span>(.*?)</span>', render(text))
+    assert (found[1] if found else "") == kept
+
+
+def test_sizes_are_not_torn_apart() -> None:
+    assert "3\u00a0×\u00a03 kernel" in render("A 3 × 3 kernel")
+    assert "7\u00a0×\u00a07" in render("of 7\n× 7 tokens")
+    assert "C × 3" in render("C × 3")
+
+
 def test_tags_in_a_text_are_text() -> None:
     html = render('<script>alert(1)</script> and <img src=x onerror="alert(1)"> in [a link](javascript:alert(1))')
     assert not re.search(r"<(?!/?p>)", html)

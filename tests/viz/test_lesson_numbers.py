@@ -172,7 +172,7 @@ ANSWERS: dict[str, list[list[float]]] = {
         [divergence([1 / 2, 1 / 4, 1 / 4], [1 / 4, 1 / 4, 1 / 2])],
         [WEIGHTS.mean(), *(WEIGHTS * INPUTS), *(WEIGHTS.mean() * INPUTS)],
         [*(np.roll(WEIGHTS, 1) * INPUTS)],
-        [100 * wilson(7, 7).low, 100 * wilson(70, 70).low],
+        [100 * wilson(7, 7).low, 100 * wilson(36, 36).low],
         [TOP_1[7] - TOP_1[3], TOP_1[9] - TOP_1[7]],
         [],
     ],

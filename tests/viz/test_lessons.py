@@ -122,6 +122,7 @@ def test_a_file_is_read(tmp_path: Path) -> None:
     assert first.try_this == "Try this\nand that."
     assert (second.question, second.answer) == ("A question?", "An answer.\n\n$$1 + 1 = 2$$")
     assert second.state.settings == {"show": "model", "on": True, "n": 3}
+    assert (first.look, second.look) == ("picture", "figure")
     assert [(one.question, one.answer) for one in lesson.worksheet] == [("How many?", "Two.")]
 
 
@@ -138,6 +139,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
         ("px = [1, 2] }\n", "px = [1] }\n", 6, "expected px = [x, y] in whole pixels, got [1]"),
         ("px = [1, 2] }\n", "px = [1, -2] }\n", 6, "expected px = [x, y] in whole pixels"),
         ('tab = "cost", ', "", 7, "expected a tab with the settings"),
+        ("px = [1, 2] }\n", 'px = [1, 2], look = "cat" }\n', 6, "expected look to be one of picture, kernels"),
+        ("px = [1, 2] }\n", 'px = [1, 2], look = "figure" }\n', 6, "the last with a tab, got 'figure'"),
         ("on = true", "on = [1]", 7, "set.on, got [1]"),
         ('first = { img = "cat", block = "blocks2.3", px = [1, 2] }', "first = 3", 6, "expected a state"),
         ("\n## The first", "\nStray.\n\n## The first", 9, "expected a heading after the front matter"),
@@ -160,6 +163,12 @@ def test_a_malformed_file_is_refused(tmp_path: Path, old: str, new: str, line: i
     with pytest.raises(ValueError, match=re.escape(f"1-a-lesson.en.md:{line}: ")) as refused:
         read_lesson(written(tmp_path, GOOD.replace(old, new, 1)))
     assert problem in str(refused.value)
+
+
+def test_a_step_can_be_about_a_part_of_the_inspector(tmp_path: Path) -> None:
+    text = GOOD.replace("px = [1, 2] }\n", 'px = [1, 2], look = "equation" }\n', 1)
+    first, _ = read_lesson(written(tmp_path, text)).steps
+    assert (first.look, first.state) == ("equation", State("cat", "blocks2.3", (1, 2)))
 
 
 def test_a_step_without_a_heading_and_a_wrong_file_name_are_refused(tmp_path: Path) -> None:
@@ -197,7 +206,8 @@ def test_six_lessons_in_both_languages_with_the_same_steps_and_states() -> None:
     assert [lesson.number for lesson in english] == [1, 2, 3, 4, 5, 6]
     for one, other in zip(english, chinese, strict=True):
         assert (one.slug, one.number, one.minutes) == (other.slug, other.number, other.minutes)
-        assert [(step.name, step.state) for step in one.steps] == [(step.name, step.state) for step in other.steps]
+        shown = [[(step.name, step.state, step.look) for step in lesson.steps] for lesson in (one, other)]
+        assert shown[0] == shown[1]
         assert len(one.worksheet) == len(other.worksheet)
         for here, there in zip(one.steps, other.steps, strict=True):
             assert (here.question is None) == (there.question is None), here.name

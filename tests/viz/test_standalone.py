@@ -21,7 +21,8 @@ from viz.capture import trace_image
 from viz.examples import examples
 from viz.lessons import lessons
 from viz.payload import encode_payload
-from viz.standalone import Place, main, standalone_page, step_page
+from viz.standalone import Place, standalone_page, step_page
+from viz.standalone.__main__ import main
 from viz.texts import LANGUAGES, entries
 from viz.trace import BlockTrace, ForwardTrace
 
@@ -149,6 +150,7 @@ def test_a_step_shows_its_texts_with_their_numbers_computed(tiny_predictor: lsne
     for language in LANGUAGES:
         step = next(step for step in lessons(language)[1].steps if step.name == "multiply-and-add")
         assert f"<h1>{step.title}</h1>" in page
+    assert "<title>Multiply and add · One pixel, one kernel · LSNet Explorer</title>" in page
     articles = re.findall(r'<article class="page-step">.*?</article>', page, re.DOTALL)
     assert len(articles) == len(LANGUAGES)
     for article in articles:
@@ -188,6 +190,38 @@ def test_the_command_says_how_it_is_used(arguments: list[str], capsys: pytest.Ca
     with pytest.raises(SystemExit):
         main(arguments)
     assert "PICTURE PAGE" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["a.png", "page.html", "--pixel", "here"], "expected X,Y in whole pixels, got 'here'"),
+        (["a.png", "page.html", "--colouring", "pink"], "similarity"),
+        (["page.html", "--lesson", "1", "--step", "tokens", "--model", "lsnet_t"], "leave out --model"),
+        (["photo.jpg", "--lesson", "1", "--step", "tokens"], "expected a page that ends in .html, got photo.jpg"),
+        (["a.png", "b.png"], "expected a page that ends in .html, got b.png"),
+        (["a.png", "nowhere/page.html"], "in a folder that is there, got nowhere/page.html"),
+    ],
+)
+def test_the_command_refuses_before_it_computes_anything(
+    arguments: list[str], told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photo.jpg").write_bytes(b"a photo")
+    with pytest.raises(SystemExit):
+        main(arguments)
+    assert told in capsys.readouterr().err
+    assert (tmp_path / "photo.jpg").read_bytes() == b"a photo"
+
+
+def test_the_command_tells_of_a_pixel_outside_and_of_a_page_that_cannot_be_written(tmp_path: Path) -> None:
+    photo = tmp_path / "photo.png"
+    Image.new("RGB", (80, 60)).save(photo)
+    with pytest.raises(SystemExit, match="has 80 × 60, got 80,5"):
+        main([str(photo), str(tmp_path / "page.html"), "--model", SOURCE, "--pixel", "80,5"])
+    (tmp_path / "loop.html").symlink_to("loop.html")
+    with pytest.raises(SystemExit, match=r"^error: .*loop\.html cannot be written: "):
+        main([str(photo), str(tmp_path / "loop.html"), "--model", SOURCE, "--size", "96"])
 
 
 def test_the_command_tells_what_is_wrong_with_a_picture(tmp_path: Path) -> None:

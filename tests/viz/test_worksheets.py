@@ -36,7 +36,7 @@ def test_nothing_is_left_unset_and_nothing_is_fetched(number: int, language: str
     body = page.split("</style>")[1]
     assert not re.search(r"\$|\{\{|\}\}|\\[a-z]+", body)
     assert "<script" not in page
-    assert not re.search(r"(?:src|href)=|url\(|@import", page)
+    assert not re.search(r"(?:src|href)=|url\((?!\"data:font/woff2;base64,)|@import", page)
     formulas = [one for one in lessons(language)[number - 1].worksheet if "$" in one.question + one.answer]
     assert body.count("<math") >= len(formulas) > 0
 
@@ -60,6 +60,14 @@ def test_a_lesson_that_is_not_there_is_told() -> None:
     with pytest.raises(InputError) as told:
         worksheet_page(99, "en")
     assert told.value.code == "takehome.lesson"
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: Path, inside: bool) -> None:
+    (tmp_path / "taken").write_text("mine")
+    with pytest.raises(SystemExit, match=r"^error: .*taken.* cannot be written to: "):
+        main([str(tmp_path / "taken" / "sheets" if inside else tmp_path / "taken")])
+    assert (tmp_path / "taken").read_text() == "mine"
 
 
 def test_the_command_writes_all_of_them(tmp_path: Path) -> None:

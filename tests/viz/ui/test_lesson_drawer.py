@@ -9,7 +9,7 @@ import gradio as gr
 import pytest
 
 from viz.bundle import bundle
-from viz.lessons import lessons
+from viz.lessons import LOOKS, lessons
 from viz.texts import LANGUAGES, entries
 from viz.ui.config import AppConfig
 from viz.ui.lesson_drawer import DRAWER, WEIGHTS, LessonDrawer, worksheet
@@ -45,7 +45,7 @@ def test_every_text_that_is_named_exists_and_every_one_is_named() -> None:
     named = set(re.findall(r'data-(?:text|label|tip)="([\w.]+)"', sources))
     named |= {key for call in re.findall(r"\bsay\(([^;]*)\)", sources) for key in re.findall(r'"([\w.]+)"', call)}
     named |= set(re.findall(r'\bproblem\("([\w.]+)"', sources))
-    named |= {"nextLesson", "allLessons"}
+    named |= {"nextLesson", "allLessons", *(f"look.{look}" for look in LOOKS)}
     for language in LANGUAGES:
         own = {key.removeprefix("lessons.") for key in entries(language) if key.startswith("lessons.")}
         assert named == own
