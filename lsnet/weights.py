@@ -2,10 +2,13 @@
 
 import argparse
 import json
+import socket
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import getproxies
 
 import huggingface_hub
 import safetensors
@@ -308,6 +311,7 @@ def _from_hub(architecture: str) -> tuple[nn.Module, WeightsCard]:
     try:
         path = huggingface_hub.try_to_load_from_cache(repository, HUB_FILE)  # asks the network nothing
         if not isinstance(path, str):
+            _find_hub()
             path = huggingface_hub.hf_hub_download(repository, HUB_FILE)
     except Exception as error:  # the Hub's own, and whatever its transport raises when a download breaks off
         raise InputError(
@@ -319,6 +323,16 @@ def _from_hub(architecture: str) -> tuple[nn.Module, WeightsCard]:
         ) from error
     model, card = load_file(Path(path))
     return model, replace(card, source=repository)
+
+
+def _find_hub() -> None:
+    """Ask for the Hub's address before its client does, which tries for half a minute where there is no network.
+
+    Raises:
+        OSError: there is none by that name. Behind a proxy, which asks itself, there may be no names at all.
+    """
+    if not getproxies():
+        socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, None)
 
 
 def weights_label(card: WeightsCard) -> str:

@@ -230,11 +230,19 @@ def _kernels(block: BlockTrace) -> Array:
 
 def _picture(picture: Image.Image, data: _Arrays, room: int) -> dict[str, Any]:
     for side, quality in PICTURE_FORMS:
-        shown = picture.copy()
-        shown.thumbnail((side, side), Image.Resampling.LANCZOS)
+        shown = _within(picture, side)
         file = io.BytesIO()
         shown.save(file, "JPEG", quality=quality)
         if file.tell() <= room:
             break
     entry = data.add(np.frombuffer(file.getvalue(), np.uint8), "u8")
     return {"mime": "image/jpeg", "size": list(shown.size), **entry}
+
+
+def _within(picture: Image.Image, side: int) -> Image.Image:
+    """The picture, no longer than a side; a large one is not copied for it."""
+    scale = min(1.0, side / max(picture.size))
+    if scale == 1:
+        return picture
+    width, height = (max(1, round(length * scale)) for length in picture.size)
+    return picture.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0)

@@ -24,13 +24,13 @@ FILES = ("app.py", "LICENSE")
 FOLDERS = ("lsnet", "viz", "assets")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.part", "*.ipynb", "readme", "benchmarks", "recipes")
 
-PYTHON = "3.11"
+PYTHON = "3.11"  # that this is tested with; ZeroGPU takes few versions, which its documentation lists
 # What wheels ask of the system: OpenCV, which makes the corruptions, draws with these even where nothing is shown.
 PACKAGES = ("libgl1", "libglib2.0-0")
 
 # Without this line, pip fetches torch with three gigabytes of CUDA libraries, which the free hardware cannot use.
 CPU_WHEELS = """\
-# The free hardware has no GPU: take torch from its index of CPU builds. Delete this line on hardware with a GPU.
+# The free hardware has no GPU: take torch from its index of CPU builds.
 --extra-index-url https://download.pytorch.org/whl/cpu
 """
 
@@ -50,7 +50,7 @@ close the page, after two hours without use at the latest.
 """
 
 
-def front_matter() -> dict[str, str | bool | list[str]]:
+def front_matter(python: str = PYTHON) -> dict[str, str | bool | list[str]]:
     """The settings of the Space, by name."""
     return {
         "title": "LSNet Explorer",
@@ -59,7 +59,7 @@ def front_matter() -> dict[str, str | bool | list[str]]:
         "colorTo": "yellow",
         "sdk": "gradio",
         "sdk_version": version("gradio"),  # the one that this folder was made and tested with
-        "python_version": PYTHON,
+        "python_version": python,
         "app_file": "app.py",
         "license": "apache-2.0",
         "short_description": "See the dynamic kernels LSNet makes for every pixel",
@@ -69,11 +69,13 @@ def front_matter() -> dict[str, str | bool | list[str]]:
     }
 
 
-def write_space(target: Path) -> None:
+def write_space(target: Path, gpu: bool = False, python: str = PYTHON) -> None:
     """Write the folder.
 
     Args:
         target: where; it is made, and must be empty if it is there.
+        gpu: whether it is for hardware with a GPU, which needs another build of torch.
+        python: the version that the Space runs.
 
     Raises:
         FileExistsError: the folder has something in it, which would be pushed along.
@@ -86,10 +88,10 @@ def write_space(target: Path) -> None:
     for name in FOLDERS:
         shutil.copytree(ROOT / name, target / name, ignore=shutil.ignore_patterns(*LEFT_OUT))
     requirements = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    (target / "requirements.txt").write_text(CPU_WHEELS + requirements, encoding="utf-8")
+    (target / "requirements.txt").write_text(requirements if gpu else CPU_WHEELS + requirements, encoding="utf-8")
     (target / "packages.txt").write_text("".join(f"{name}\n" for name in PACKAGES), encoding="utf-8")
     (target / ".gitattributes").write_text(ATTRIBUTES, encoding="utf-8")
-    (target / "README.md").write_text(f"---\n{_yaml(front_matter())}---\n\n{README}", encoding="utf-8")
+    (target / "README.md").write_text(f"---\n{_yaml(front_matter(python))}---\n\n{README}", encoding="utf-8")
 
 
 def _yaml(settings: Mapping[str, str | bool | list[str]]) -> str:
@@ -101,11 +103,16 @@ def main() -> None:
     """Write the folder that is pushed to a Space."""
     parser = argparse.ArgumentParser(prog="python -m viz.space", description=main.__doc__)
     parser.add_argument("out", type=Path, metavar="OUT", help="folder to write; must be empty or not there yet")
-    out = parser.parse_args().out
+    parser.add_argument("--gpu", action="store_true", help="for hardware with a GPU, or ZeroGPU, which lends one")
+    parser.add_argument("--python", default=PYTHON, metavar="VERSION", help=f"that it runs; {PYTHON} unless told")
+    given = parser.parse_args()
+    out = given.out
     try:
-        write_space(out)
+        write_space(out, given.gpu, given.python)
     except FileExistsError as error:
         sys.exit(f"error: {error}")
+    except OSError as error:
+        sys.exit(f"error: {out} cannot be written to: {error.strerror}")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{out}: {size / 1e6:.0f} MB")
 

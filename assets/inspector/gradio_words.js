@@ -36,7 +36,7 @@ export function translateGradio(app) {
   let since = null; // when the wait began
 
   function tellPlace() {
-    const waits = !tracker.classList.contains("hide");
+    const waits = !tracker.classList.contains("hide") && !tracker.querySelector(".error");
     since = waits ? (since ?? performance.now()) : null;
     const told = waits ? readProgress(tracker.textContent) : null;
     // A turn that comes and goes at once needs no words; Gradio counts tenths of a second, so this is asked again.

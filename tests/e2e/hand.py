@@ -17,3 +17,15 @@ def hover(page: Any, x: int, y: int) -> None:
     place = page.evaluate("([x, y]) => window.lsnetExplorer.clientOf({ x, y })", [x, y])
     page.mouse.move(place["x"], place["y"])
     settle(page)
+
+
+def brackets_grow(page: Any) -> None:
+    """Brackets around a matrix of three rows are as high as it, which takes the font of formulas."""
+    page.wait_for_function(
+        """() => {
+          const [matrix] = [...document.querySelectorAll("mtable")].filter((table) => table.getClientRects().length);
+          const bracket = matrix?.previousElementSibling;
+          if (bracket?.textContent !== "[" || matrix.querySelectorAll("mtr").length !== 3) return false;
+          return bracket.getBoundingClientRect().height >= 0.9 * matrix.getBoundingClientRect().height;
+        }"""
+    )

@@ -9,11 +9,11 @@ import pytest
 
 import lsnet
 from tests.e2e.conftest import serving
-from tests.e2e.hand import explorer, hover
+from tests.e2e.hand import brackets_grow, explorer, hover
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.lesson_html import render
-from viz.lessons import State, Step, lessons
+from viz.lessons import LOOKS, State, Step, find_step, lessons
 from viz.quantities import filled
 from viz.texts import LANGUAGES, entries
 from viz.trace import ForwardTrace
@@ -225,15 +225,89 @@ def test_keys_walk_in_the_drawer_and_a_clicker_anywhere_while_presenting(visit: 
     part(page, "step").focus()
     page.keyboard.press("ArrowRight")
     assert part(page, "title").inner_text() == steps[2].title
-    page.locator('#inspector [data-part="present"]').click()
-    page.keyboard.press("PageDown")
-    assert part(page, "title").inner_text() == steps[3].title
-    arrived(page, steps[3].state)
+
+
+def test_a_clicker_turns_the_pages_of_a_step_and_then_to_the_next(visit: Visit) -> None:
+    """From the photo, where a lecturer's mouse is: the rest of the text, the answer, the next step, and back."""
+    steps = lessons("en")[0].steps
+    page = visit("?lesson=1&step=tokens", reduced_motion="reduce")
+    arrived(page, steps[2].state)
+    page.locator('#lesson-drawer [data-part="present"]').click()
+    page.locator(".lsx-presenting").wait_for()
+    assert part(page, "step").evaluate("(node) => node === document.activeElement")  # arrows walk through the lesson
     size = part(page, "text").evaluate("(node) => parseFloat(getComputedStyle(node).fontSize)")
     assert size >= 18
-    page.keyboard.press("PageUp")
+    page.locator('[data-part="picture-upper"]').focus()
+    for _ in range(6):
+        if part(page, "answer").is_visible():
+            break
+        assert part(page, "title").inner_text() == steps[2].title
+        page.keyboard.press("PageDown")
+    assert part(page, "answer").is_visible()
+    question, view = part(page, "question-box").bounding_box(), part(page, "step").bounding_box()
+    assert view["y"] <= question["y"] < view["y"] + view["height"]
+    for _ in range(4):
+        page.keyboard.press("PageDown")
+        if part(page, "title").inner_text() != steps[2].title:
+            break
+    assert part(page, "title").inner_text() == steps[3].title
+    assert not part(page, "answer").is_visible()
+    arrived(page, steps[3].state)
+    part(page, "step").focus()
+    page.keyboard.press("ArrowLeft")
     arrived(page, steps[2].state)
     page.locator(".lsx-presenting").wait_for()
+
+
+LOOKED_AT = {
+    "picture": ("1", "two-boxes", '#inspector [data-part="picture-frame"]'),
+    "kernels": ("1", "own-kernels", '#inspector [data-part="wall-panel"]'),
+    "equation": ("2", "multiply-and-add", '#inspector [data-part="equation-inputs"]'),
+    "ways": ("3", "one-question", '#inspector [data-part="way-ls-map"]'),
+    "figure": ("3", "global", "#plot-attention .js-plotly-plot .main-svg"),
+}
+
+
+@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("projected", [False, True], ids=["phone", "projected"])
+def test_what_a_step_is_about_is_in_sight(visit: Visit, look: str, projected: bool) -> None:
+    """Above the sheet of a phone; and on a small projector, where the lesson stands beside it."""
+    lesson, step, selector = LOOKED_AT[look]
+    found = find_step(lesson, step)
+    assert found
+    assert found[1].look == look
+    phone: dict[str, Any] = {"has_touch": True, "is_mobile": True}
+    width, height, options = (1280, 720, {}) if projected else (390, 844, phone)
+    page = visit(f"?lesson={lesson}&step={step}", width=width, height=height, reduced_motion="reduce", **options)
+    arrived(page, found[1].state)
+    if projected:
+        page.locator('#lesson-drawer [data-part="present"]').click()
+    page.locator(selector).first.wait_for()
+    page.wait_for_function(
+        """([selector, most]) => {
+          const { top, height, bottom } = document.querySelector(selector).getBoundingClientRect();
+          const sheet = document.querySelector("#lesson-drawer").getBoundingClientRect().top;
+          const end = sheet > 0 ? sheet : innerHeight;
+          return height > 0 && top >= 0 && Math.min(end, bottom) - top >= Math.min(height, most * end) - 1;
+        }""",
+        arg=[selector, 0.7 if look == "figure" else 0.95],
+    )
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_what_a_step_asks_to_try_can_be_tried_while_it_is_projected(visit: Visit) -> None:
+    page = visit("?lesson=1&step=tokens")
+    state = lessons("en")[0].steps[2].state
+    arrived(page, state)
+    page.locator('#lesson-drawer [data-part="present"]').click()
+    page.locator('[data-part="grid"]').check()
+    part(page, "step").focus()
+    page.keyboard.press("]")  # from the text that says so
+    page.wait_for_function("window.lsnetExplorer.block !== 'blocks2.3'")
+
+
+def test_formulas_have_their_font(visit: Visit) -> None:
+    brackets_grow(visit("?lesson=2&step=nine-weights"))
 
 
 def test_a_figure_is_projected_beside_its_text(visit: Visit) -> None:
@@ -244,6 +318,15 @@ def test_a_figure_is_projected_beside_its_text(visit: Visit) -> None:
     figure, drawer = page.locator("#views").bounding_box(), page.locator("#lesson-drawer").bounding_box()
     assert (figure["x"], figure["y"]) == (0, 0)
     assert figure["x"] + figure["width"] <= drawer["x"] + 1
+    # Magnified as a whole, and what is said of it stands below it.
+    page.wait_for_function(
+        """() => {
+          const plot = document.querySelector("#plot-cost .js-plotly-plot");
+          const { width, bottom } = plot.getBoundingClientRect();
+          const told = document.querySelector("#told-cost").getBoundingClientRect();
+          return Math.abs(width / plot._fullLayout.width - 1.2) < 0.01 && told.top >= bottom - 1;
+        }"""
+    )
     part(page, "look-picture").click()
     page.wait_for_function("getComputedStyle(document.querySelector('#views')).position !== 'fixed'")
 

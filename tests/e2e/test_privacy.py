@@ -100,7 +100,10 @@ def test_nothing_is_left_when_the_app_is_ended(tmp_path: Path) -> None:
     assert files(tmp_path) == set()
 
 
-def test_a_bad_file_leaves_no_trace_of_its_name(browser: Any, brisk: tuple[str, Path], tmp_path: Path) -> None:
+@pytest.mark.parametrize("box", ["#upload", "#camera"])
+def test_a_bad_file_leaves_no_trace_of_its_name(
+    browser: Any, brisk: tuple[str, Path], tmp_path: Path, box: str
+) -> None:
     url, folder = brisk
     bad = tmp_path / f"{NAME}.png"
     bad.write_bytes(b"\x89PNG\r\n\x1a\n" + b"nothing" * 99)
@@ -108,8 +111,14 @@ def test_a_bad_file_leaves_no_trace_of_its_name(browser: Any, brisk: tuple[str, 
     page.set_default_timeout(240_000)
     page.goto(url)
     page.wait_for_selector('.lsx[data-ready="true"]')
-    page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(bad))
+    if box == "#upload":
+        page.locator("#upload input[type=file], input[type=file]").first.set_input_files(str(bad))
+    else:
+        page.locator("#more button").first.click()
+        page.locator("#camera").get_by_label("Upload file").first.click()
+        page.locator("#camera input[type=file]").first.set_input_files(str(bad))
     page.locator("#problem").wait_for()
+    page.wait_for_function("document.querySelector('[data-part=waiting]').hidden")
     assert NAME not in page.inner_text("body")
     page.close()
     until(lambda: not any(NAME in str(path) for path in files(folder)))

@@ -81,6 +81,18 @@ def test_it_installs_what_the_repository_does_with_torch_for_the_cpu(space: Path
     assert "--extra-index-url https://download.pytorch.org/whl/cpu" in (space / "requirements.txt").read_text()
 
 
+def test_hardware_with_a_gpu_gets_the_ordinary_torch_and_the_python_that_it_asks_for(tmp_path: Path) -> None:
+    write_space(tmp_path / "app", gpu=True, python="3.12")
+    assert "index-url" not in (tmp_path / "app" / "requirements.txt").read_text()
+    assert front_matter(tmp_path / "app")["python_version"] == "3.12"
+
+
+def test_what_is_no_text_goes_through_large_file_storage(space: Path) -> None:
+    endings = set(re.findall(r"^\*(\.\w+) filter=lfs ", (space / ".gitattributes").read_text(), re.MULTILINE))
+    binary = {path.suffix for path in space.rglob("*") if path.is_file() and b"\0" in path.read_bytes()[:4096]}
+    assert binary == endings
+
+
 def test_it_holds_the_app_and_nothing_for_developers(space: Path) -> None:
     assert sorted(path.name for path in space.iterdir()) == sorted(NEEDED)
     names = {str(path.relative_to(space)) for path in space.rglob("*") if path.is_file()}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 import lsnet
 from tests.e2e.conftest import MODEL
-from tests.e2e.hand import explorer, hover
+from tests.e2e.hand import brackets_grow, explorer, hover
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.lessons import lessons
@@ -136,6 +137,25 @@ def test_a_step_is_read_and_its_answer_unfolds(
     assert explorer(page, "pixel") == {"x": step.state.px[0], "y": step.state.px[1]}
     assert_shows(page, trace)
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_it_prints_what_is_seen_and_nothing_for_hands(
+    open_file: Open, predictor: lsnet.Predictor, trace: ForwardTrace
+) -> None:
+    page = open_file(step_page(3, "side-by-side", predictor=predictor), viewport={"width": 1280, "height": 900})
+    brackets_grow(open_file(step_page(2, "nine-weights", predictor=predictor)))
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 690, "height": 980})  # an A4 page between its margins
+    assert page.evaluate("document.documentElement.scrollWidth") <= 690
+    for canvas in page.locator("canvas:visible").all():
+        panel, box = canvas.locator("xpath=ancestor::*[contains(@class, 'lsx-panel')]"), canvas.bounding_box()
+        outer = panel.bounding_box() if panel.count() else {"x": 0, "width": 690}
+        assert outer["x"] <= box["x"] + 3
+        assert box["x"] + box["width"] <= outer["x"] + outer["width"] + 1
+    assert page.locator("select:visible, #language:visible, [data-part=present]:visible").count() == 0
+    cells = page.locator(".page-step td:visible").all()[:3]
+    lefts = [cell.bounding_box() for cell in cells]
+    assert all(a["x"] + a["width"] <= b["x"] + 1 for a, b in pairwise(lefts))
 
 
 def test_the_app_hands_out_a_visitors_own_picture(

@@ -160,6 +160,21 @@ def test_settings_that_do_not_apply_are_not_shown(visit: Visit) -> None:
     settled(page, "attribution")
 
 
+def test_a_finger_on_a_figure_moves_the_page(visit: Visit) -> None:
+    """It does not zoom the figure, and no bar of tools covers its titles."""
+    page = visit("?tab=cost", width=390, height=844, has_touch=True, is_mobile=True)
+    settled(page, "cost")
+    page.wait_for_function("document.querySelector('#plot-cost .js-plotly-plot')._fullLayout.dragmode === false")
+    page.locator("#plot-cost .js-plotly-plot").evaluate("(node) => node.scrollIntoView({ block: 'center' })")
+    axes = "JSON.stringify(document.querySelector('#plot-cost .js-plotly-plot')._fullLayout.yaxis.range)"
+    before, ranges = page.evaluate("scrollY"), page.evaluate(axes)
+    gesture = {"x": 200, "y": 400, "yDistance": -200, "gestureSourceType": "touch"}
+    page.context.new_cdp_session(page).send("Input.synthesizeScrollGesture", gesture)
+    page.wait_for_function("(before) => scrollY > before + 100", arg=before)
+    assert page.evaluate(axes) == ranges
+    assert page.locator("#plot-cost .modebar-container").is_hidden()
+
+
 @pytest.mark.parametrize("view", ["attention", "corruption"])
 def test_rows_of_maps_move_together_on_a_phone(visit: Visit, view: str) -> None:
     page = visit(f"?tab={view}", width=390)

@@ -230,6 +230,19 @@ def test_weights_from_the_hub_use_the_local_cache_first(monkeypatch: pytest.Monk
     assert same_logits(loaded, model)
 
 
+def test_without_a_network_the_hubs_client_is_not_even_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_network(*_: object) -> None:
+        raise OSError("Temporary failure in name resolution")
+
+    monkeypatch.setattr("socket.getaddrinfo", no_network)
+    monkeypatch.setattr("lsnet.weights.getproxies", dict)
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda *args: None)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", lambda *args: pytest.fail("it would try for long"))
+    with pytest.raises(InputError) as told:
+        load_model("lsnet_t")
+    assert told.value.code == "weights.no_network"
+
+
 def test_untrained_weights_are_the_same_everywhere_and_leave_the_random_state_alone() -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()

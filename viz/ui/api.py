@@ -21,7 +21,8 @@ def add_api(explorer: Explorer) -> None:
             whole = int(size) if isinstance(size, float) and size.is_integer() else size
             key = explorer.analyse(image, model or explorer.networks.opening, whole, mode, exact=True)
         except InputError as error:
-            raise gr.Error(wording.problem(error, texts_in("en"), markdown=False)) from error
+            sentence = wording.problem(error, texts_in("en"), markdown=False)
+            raise gr.Error(sentence, print_exception=False) from error  # what a program asks for is nothing to log
         analysis = explorer.analysis(key)
         trace = analysis.trace
         summary = {

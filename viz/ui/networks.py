@@ -11,6 +11,7 @@ from lsnet import InputError, Predictor, load_predictor
 from lsnet.predictor import choose_device
 from lsnet.preprocess import FrameMode
 from lsnet.registry import HUB_REPOSITORIES
+from lsnet.untrained import Variant
 from lsnet.weights import known_sources
 from viz.capture import trace_image
 from viz.trace import ForwardTrace
@@ -20,6 +21,7 @@ from viz.ui.threads import faster_thread_count
 from viz.ui.zero_gpu import on_borrowed_gpu
 
 KEPT_PREDICTORS = 8
+LONGEST_NAME = 200  # characters of a source; all options of a variant take fewer
 
 
 class Networks:
@@ -59,8 +61,14 @@ class Networks:
         Raises:
             InputError: it is not offered, or its weights cannot be used. What was loaded before stays.
         """
-        if {source, source.partition("?")[0]}.isdisjoint(self.sources):  # untrained networks may have options
-            raise InputError("input.model", f"expected one of {self.sources}, got {source!r}", name=source)
+        base, asks, _ = source.partition("?")
+        variant = bool(asks) and base.startswith("untrained/")  # only these have options
+        if len(source) > LONGEST_NAME or (base if variant else source) not in self.sources:
+            name = source[:LONGEST_NAME]
+            raise InputError("input.model", f"expected one of {self.sources}, got {name!r}", name=name)
+        if variant:
+            # One name for each, however it is written: what is kept by name stays bounded.
+            source = f"untrained/{Variant.read(source.removeprefix('untrained/')).name}"
         with self._guard:
             loading = self._loading.setdefault(source, threading.Lock())
         with loading:  # whoever asks for the same network at the same time waits for it

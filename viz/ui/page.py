@@ -51,9 +51,7 @@ class Page:
         """The whole page, already showing the first example."""
         say = texts_in("en")
         with gr.Blocks(title=say("app.title"), analytics_enabled=False, fill_width=True) as blocks:
-            self.visit = gr.State(
-                Visiting(self.opening), time_to_live=7200, delete_callback=lambda visiting: self._leave(visiting)
-            )
+            self.visit = gr.State(Visiting(self.opening, self._leave), time_to_live=7200)
             self.dark = gr.Checkbox(visible=False)
             with gr.Row(elem_id="heading"):
                 gr.Markdown(f"# {say('app.title')}", elem_id="title")
@@ -89,11 +87,17 @@ class Page:
             "show_progress_on": [self.inspector],
         }
         changes = [
-            trigger(self._guarded(self._bring), [self.visit, picture, *settings], outputs, js=js, **serial)
-            for trigger, picture, js in (
-                (inputs.upload.upload, inputs.upload, LAST_CHOSEN),
-                (inputs.camera.input, inputs.camera, None),
-            )
+            inputs.upload.upload(
+                self._guarded(self._bring),
+                [self.visit, inputs.upload, *settings],
+                outputs,
+                js=LAST_CHOSEN,
+                preprocess=False,
+                **serial,
+            ),
+            inputs.camera.input(
+                self._guarded(self._bring), [self.visit, inputs.camera, *settings], outputs, preprocess=False, **serial
+            ),
         ]
         changes.append(
             inputs.examples.select(self._guarded(self._choose_example), [self.visit, *settings], outputs, **serial)
@@ -201,11 +205,13 @@ class Page:
         sources = list(dict.fromkeys([*self.explorer.networks.sources, source]))
         return gr.update(choices=wording.model_choices(sources, say), value=source)
 
-    def _bring(self, visit: Visit, picture: str | None, model: str, size: int, mode: str) -> dict[Block, Any]:
-        """The visitor's own picture."""
+    def _bring(
+        self, visit: Visit, picture: Mapping[str, Any] | None, model: str, size: int, mode: str
+    ) -> dict[Block, Any]:
+        """The visitor's own picture: a file as Gradio describes it, which has not looked into it."""
         if picture is None:  # cleared, or overtaken on its way by another: what is shown stays
             return {self.visit: visit}
-        return self._show(visit, self.explorer.analyse(picture, model, size, mode))
+        return self._show(visit, self.explorer.analyse(picture.get("path"), model, size, mode))
 
     def _follow_camera(
         self, visit: Visit, frame: Image.Image | None, model: str, size: int, mode: str
@@ -352,8 +358,8 @@ class Page:
             self.explorer.forget(key)
         return replace(visit, outdated=outdated[-OUTDATED_KEPT:], sent=0.0)
 
-    def _leave(self, visiting: Visiting) -> None:
-        for key in (visiting.now.key, *visiting.now.outdated):
+    def _leave(self, visit: Visit) -> None:
+        for key in (visit.key, *visit.outdated):
             self.explorer.forget(key)
 
 

@@ -36,7 +36,7 @@ KEPT_RESULTS = 64
 KEPT_HOME_BYTES = 2**29  # of files to take home that lie ready: hundreds of results, some of them megabytes
 UNUSED_SECONDS = 7200  # after which an analysis is forgotten
 SWEEP_SECONDS = 60
-KEPT_PICTURES = 4  # decoded; each pin of a visitor asks for the same one again
+KEPT_PICTURE_BYTES = 2**28  # of decoded pictures; each pin of a visitor asks for the same one again
 
 
 class Explorer:
@@ -59,7 +59,8 @@ class Explorer:
         self.on_space = config.on_space
         self._analyses: Kept[Analysis] = Kept(KEPT_BYTES, lambda analysis: analysis.payload_bytes)
         self._results: Kept[Result] = Kept(KEPT_RESULTS)
-        self._pictures: Kept[Image.Image] = Kept(KEPT_PICTURES)
+        self._pictures: Kept[Image.Image] = Kept(KEPT_PICTURE_BYTES, lambda picture: 3 * math.prod(picture.size))
+        self._decoding = threading.Lock()
         self._examples: dict[str, str] = {}
         self._first = threading.Lock()  # held by whoever looks at an example for the first time
         self._kept_for_good: dict[str, Analysis] = {}
@@ -106,17 +107,19 @@ class Explorer:
         about = example.about if example else {}  # of a visitor's own picture: nothing
         key = secrets.token_urlsafe(16)
         fitting = size
-        while True:
-            trace = self.networks.trace(source, loaded, fitting, frame)
-            self.folders.of(key).mkdir(exist_ok=True)
-            file = self.folders.payload(key)
-            written = write_payload(file, trace, loaded, model=source, source=loadable(source), **about).stat().st_size
-            excess = written / MAX_BYTES
-            if excess <= 1 or exact or fitting <= SIZES[0]:
-                break
-            fitting = max(SIZES[0], int(fitting / math.sqrt(excess)) // 32 * 32)
-        if not example and not isinstance(picture, Image.Image):
-            picture = Path(shutil.copyfile(picture, self.folders.copy(key)))  # the upload is swept away sooner
+        with self.folders.making(key):
+            while True:
+                trace = self.networks.trace(source, loaded, fitting, frame)
+                file = write_payload(
+                    self.folders.payload(key), trace, loaded, model=source, source=loadable(source), **about
+                )
+                written = file.stat().st_size
+                excess = written / MAX_BYTES
+                if excess <= 1 or exact or fitting <= SIZES[0]:
+                    break
+                fitting = max(SIZES[0], int(fitting / math.sqrt(excess)) // 32 * 32)
+            if not example and not isinstance(picture, Image.Image):
+                picture = Path(shutil.copyfile(picture, self.folders.copy(key)))  # the upload is swept away sooner
         kept = Analysis(trace, source, fitting, frame, predictor.card.trained, picture, example, size, written)
         for forgotten in self._analyses.put(key, kept):
             self._forget(forgotten)
@@ -149,11 +152,16 @@ class Explorer:
         """What a view looks at, at a place in a kept analysis."""
         analysis = self.analysis(key)
         predictor = self.networks.predictor(analysis.source).framed(analysis.size, analysis.mode)
-        picture = self._pictures.get(key)
-        if picture is None:
-            picture = load_picture(analysis.picture)
-            self._pictures.put(key, picture)
-        return Subject(predictor, picture, analysis.trace, block, token, self.networks.predictor)
+        return Subject(predictor, self.picture(key), analysis.trace, block, token, self.networks.predictor)
+
+    def picture(self, key: str) -> Image.Image:
+        """The picture of a kept analysis. One is decoded at a time: a large one takes hundreds of megabytes."""
+        with self._decoding:
+            picture = self._pictures.get(key)
+            if picture is None:
+                picture = load_picture(self.analysis(key).picture)
+                self._pictures.put(key, picture)
+            return picture
 
     def known(self, key: str, view: View, subject: Subject, values: Values) -> Result | None:
         """The complete result of a view, where it was computed before."""

@@ -1,17 +1,19 @@
 """The page's answer to "Page as HTML"."""
 
 import logging
+import threading
 from collections.abc import Callable
 from typing import Any
 
 from lsnet import InputError
-from viz.images import load_picture
 from viz.standalone import Place, standalone_page
 from viz.texts import texts_in
 from viz.ui import wording
 from viz.ui.service import Explorer
 
 log = logging.getLogger(__name__)
+
+_writing = threading.Lock()  # one page at a time: each takes several times the memory of its picture
 
 
 def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]]:
@@ -24,7 +26,8 @@ def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]
     def standalone(asked: dict[str, Any]) -> dict[str, str]:
         say = texts_in(str(asked.get("language")))
         try:
-            return {"page": _page(explorer, asked, say.language)}
+            with _writing:
+                return {"page": _page(explorer, asked, say.language)}
         except Exception as error:
             if not isinstance(error, InputError):
                 log.exception("while writing a page to take home")
@@ -34,11 +37,12 @@ def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]
 
 
 def _page(explorer: Explorer, asked: dict[str, Any], language: str) -> str:
-    analysis = explorer.analysis(str(asked["key"]))
+    key = str(asked["key"])
+    analysis = explorer.analysis(key)
     pixel = (int(asked["pixel"]["x"]), int(asked["pixel"]["y"]))
     return standalone_page(
         analysis.trace,
-        load_picture(analysis.picture),
+        explorer.picture(key),
         source=analysis.weights,
         trained=analysis.trained,
         example=analysis.example,

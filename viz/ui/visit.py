@@ -1,7 +1,7 @@
 """What one visitor has chosen."""
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar
 
@@ -40,6 +40,9 @@ class Visit:
 class Visiting:
     """A visit as it goes on: what Gradio keeps for a session, the same object for all of its handlers.
 
+    It is over when nobody holds it any more. Gradio drops what it keeps in two ways, an hour after a page was closed or
+    when too many others have come, and tells only of the first.
+
     Attributes:
         now: where the visit is.
         turn: number of the latest request to fill a view.
@@ -47,9 +50,23 @@ class Visiting:
 
     _changing: ClassVar = threading.Lock()  # one for all: Gradio copies what a session begins with, and no lock lets it
 
-    def __init__(self, now: Visit) -> None:
+    def __init__(self, now: Visit, leave: Callable[[Visit], None] = lambda visit: None) -> None:
+        """Begin a visit.
+
+        Args:
+            now: where it begins.
+            leave: told where it was when it is over.
+        """
         self.now = now
         self.turn = 0
+        self._leave = leave
+
+    def __deepcopy__(self, memo: object) -> "Visiting":
+        """Another visit that begins here: each session of Gradio begins with a copy."""
+        return Visiting(self.now, self._leave)
+
+    def __del__(self) -> None:
+        self._leave(self.now)
 
     def take_turn(self) -> int:
         """The number of a request, by which it knows whether a later one has come."""

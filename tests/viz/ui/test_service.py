@@ -177,6 +177,10 @@ def test_the_same_picture_again_through_other_settings(explorer: Explorer) -> No
         ((None, MODEL, 224, "crop"), "image.none"),
         ((PHOTO.path, "/etc/passwd", 224, "crop"), "input.model"),
         ((PHOTO.path, "untrained/../x", 224, "crop"), "input.model"),
+        ((PHOTO.path, "lsnet_t?/../../../etc/passwd", 224, "crop"), "input.model"),
+        ((PHOTO.path, "bundled/lsnet_t?x", 224, "crop"), "input.model"),
+        ((PHOTO.path, f"{MODEL}?{'&' * 1000}", 224, "crop"), "input.model"),
+        ((PHOTO.path, f"{MODEL}?nothing=1", 224, "crop"), "variant.option"),
         ((PHOTO.path, MODEL, 31, "crop"), "input.size"),
         ((PHOTO.path, MODEL, 10_000, "crop"), "input.size"),
         ((PHOTO.path, MODEL, True, "crop"), "input.size"),
@@ -191,6 +195,50 @@ def test_bad_requests_are_told_and_cost_nothing(explorer: Explorer, arguments: t
         explorer.analyse(*arguments)
     assert caught.value.code == code
     assert explorer.find(before) is not None
+
+
+def test_a_network_has_one_name_however_it_is_written_and_refused_names_are_not_kept(explorer: Explorer) -> None:
+    written = [f"{MODEL}?kernel_large=5&ska=false", f"{MODEL}?ska=false&&kernel_large=5&kernel_small=3"]
+    assert explorer.networks.predictor(written[0]) is explorer.networks.predictor(written[1])
+    before = dict(explorer.networks._loading)
+    for number in range(3):
+        for name in (f"nothing{number}", f"{MODEL}?mixer={number}"):
+            with pytest.raises(InputError):
+                explorer.networks.predictor(name)
+    assert explorer.networks._loading == before
+
+
+def test_an_analysis_that_fails_halfway_leaves_nothing(
+    explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = tmp_path / "upload.png"
+    Image.new("RGB", (64, 64), "red").save(upload)
+    before = {path.name for path in explorer.folders.served.iterdir()}
+
+    def full(*_: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", full)
+    with pytest.raises(OSError, match="no space"):
+        explorer.analyse(upload, MODEL, 64, "whole")
+    assert {path.name for path in explorer.folders.served.iterdir()} == before
+
+
+def test_a_large_picture_is_decoded_once_for_all_who_look_at_it(explorer: Explorer) -> None:
+    key = explorer.analyse(PHOTO.path, MODEL, 64, "crop")
+    assert explorer.picture(key) is explorer.picture(key)
+    block = next(iter(explorer.analysis(key).trace.blocks))
+    assert explorer.subject(key, block, (0, 0)).picture is explorer.picture(key)
+
+
+def test_too_many_uploads_make_room_the_oldest_first(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(folders, "UPLOAD_BYTES", 25)
+    for age, name in enumerate(("newest", "newer", "old")):
+        path = explorer.folders.uploads / name
+        path.write_bytes(b"0123456789")
+        os.utime(path, (time.time() - age, time.time() - age))
+    explorer.sweep()
+    assert {path.name for path in explorer.folders.uploads.iterdir()} == {"newest", "newer"}
 
 
 def test_a_weights_file_is_offered_without_its_path(tmp_path: Path) -> None:

@@ -1,7 +1,11 @@
 """Handlers of one visitor that run at the same time do not undo each other."""
 
+import gc
 from copy import deepcopy
 from dataclasses import replace
+
+import gradio as gr
+from gradio.state_holder import StateHolder
 
 from viz.ui.visit import Visit, Visiting
 
@@ -56,3 +60,29 @@ def test_every_session_begins_with_a_visit_of_its_own() -> None:
     second = deepcopy(first)  # what Gradio does
     second.change(second.now, replace(second.now, language="zh-CN"))
     assert first.now.language == "en"
+
+
+def test_a_visit_that_nobody_holds_is_over() -> None:
+    left: list[Visit] = []
+    first = Visiting(START, left.append)
+    second = deepcopy(first)
+    second.change(second.now, replace(second.now, key="another"))
+    del second
+    assert [visit.key for visit in left] == ["another"]
+    del first
+    assert [visit.key for visit in left] == ["another", "key"]
+
+
+def test_a_visit_is_over_when_gradio_drops_it_for_others_without_a_word() -> None:
+    left: list[Visit] = []
+    with gr.Blocks() as blocks:
+        state = gr.State(Visiting(START, left.append))
+    blocks.state_session_capacity = 2
+    holder = StateHolder()
+    holder.set_blocks(blocks)
+    for number in range(4):
+        visiting = holder[f"visitor {number}"][state._id]
+        visiting.change(visiting.now, replace(visiting.now, key=f"picture {number}"))
+        del visiting
+    gc.collect()
+    assert [visit.key for visit in left] == ["picture 0", "picture 1"]
