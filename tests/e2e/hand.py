@@ -19,6 +19,20 @@ def hover(page: Any, x: int, y: int) -> None:
     settle(page)
 
 
+def swipe(page: Any, x: int, y: int, by: int) -> None:
+    """Move a finger up or down a phone's screen by some CSS pixels."""
+    session = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: dict[str, float]) -> None:
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": list(points)})
+
+    touch("touchStart", {"x": x, "y": y})
+    for step in range(1, 11):
+        touch("touchMove", {"x": x, "y": y + by * step / 10})
+        page.wait_for_timeout(20)
+    touch("touchEnd")
+
+
 def brackets_grow(page: Any) -> None:
     """Brackets around a matrix of three rows are as high as it, which takes the font of formulas."""
     page.wait_for_function(

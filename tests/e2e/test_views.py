@@ -10,7 +10,7 @@ import pytest
 
 import lsnet
 from tests.e2e.conftest import MODEL
-from tests.e2e.hand import explorer, hover
+from tests.e2e.hand import explorer, hover, swipe
 from viz.capture import trace_image
 from viz.examples import examples
 from viz.texts import entries
@@ -168,8 +168,7 @@ def test_a_finger_on_a_figure_moves_the_page(visit: Visit) -> None:
     page.locator("#plot-cost .js-plotly-plot").evaluate("(node) => node.scrollIntoView({ block: 'center' })")
     axes = "JSON.stringify(document.querySelector('#plot-cost .js-plotly-plot')._fullLayout.yaxis.range)"
     before, ranges = page.evaluate("scrollY"), page.evaluate(axes)
-    gesture = {"x": 200, "y": 400, "yDistance": -200, "gestureSourceType": "touch"}
-    page.context.new_cdp_session(page).send("Input.synthesizeScrollGesture", gesture)
+    swipe(page, 200, 420, by=-200)
     page.wait_for_function("(before) => scrollY > before + 100", arg=before)
     assert page.evaluate(axes) == ranges
     assert page.locator("#plot-cost .modebar-container").is_hidden()
