@@ -7,7 +7,7 @@ import { number, percent } from "./texts.js";
 
 const GAP = 8;
 const LABEL = { page: 10, projected: 15 }; // pixels
-const ROW = 8; // kernels that a projected row should hold
+const ROW = 8; // kernels that a row should hold, however narrow
 
 export function makeKernelWall(app) {
   const { state, scales, texts } = app;
@@ -73,9 +73,8 @@ export function makeKernelWall(app) {
 
   /** Pixels of a kernel on the wall: fewer the more there are, and enough for each of its taps to be seen. */
   function wantedSize(count, side, width) {
-    const projected = Math.min(60, Math.floor(width / ROW) - GAP);
-    const size = state.present ? projected : count > 96 ? 28 : count > 40 ? 40 : count > 24 ? 46 : count > 12 ? 54 : 76;
-    return Math.max(size, 8 * side);
+    const size = state.present ? 60 : count > 96 ? 28 : count > 40 ? 40 : count > 24 ? 46 : count > 12 ? 54 : 76;
+    return Math.max(Math.min(size, Math.floor(width / Math.min(count, ROW)) - GAP), 8 * side);
   }
 
   /** About as many columns as fit, so that all rows are full where that is possible. */
