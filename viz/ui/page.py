@@ -19,7 +19,7 @@ from viz.ui.inputs import Inputs
 from viz.ui.inspector import inspector_html, inspector_value, place_to_go
 from viz.ui.lesson_drawer import LessonDrawer
 from viz.ui.localize import Localizer
-from viz.ui.places import follow_link, moved, open_example
+from viz.ui.places import follow_link, moved, open_example, place_in
 from viz.ui.service import Explorer
 from viz.ui.tabs import ViewTabs
 from viz.ui.takehome import page_writer
@@ -248,7 +248,7 @@ class Page:
         if key not in (visit.key, *visit.outdated):
             raise InputError("session.expired", "this page's analysis is no longer kept; analyse the picture again")
         trace, seen = self.explorer.analysis(visit.key).trace, self.explorer.analysis(key).trace
-        block, pixel = _place_in(event._data, trace.geometry.frame.picture)
+        block, pixel = place_in(event._data, trace.geometry.frame.picture)
         if block not in trace.blocks or seen.geometry.frame != trace.geometry.frame:
             return {self.visit: visit}  # a place in a picture that another one is about to replace
         return {self.visit: replace(visit, block=block, pixel=pixel)}
@@ -360,11 +360,4 @@ class Page:
 
     def _leave(self, visit: Visit) -> None:
         for key in (visit.key, *visit.outdated):
-            self.explorer.forget(key)
-
-
-def _place_in(data: Mapping[str, Any], picture: tuple[int, int]) -> tuple[str, tuple[int, int]]:
-    """Block name and pixel out of the browser's message, the pixel kept inside the picture."""
-    pixel = data["pixel"]
-    x, y = (min(max(int(pixel[axis]), 0), side - 1) for axis, side in zip("xy", picture, strict=True))
-    return str(data["block"]), (x, y)
+            self.explorer.forget_soon(key)

@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from lsnet import InputError
 from viz.examples import Example, examples
@@ -53,6 +54,12 @@ def follow_link(explorer: Explorer, visit: Visit, asked: Mapping[str, str]) -> V
     here = px and analysis.example and analysis.example.id == asked.get("img")
     pixel = (int(px[1]), int(px[2])) if px and here else None
     return moved(explorer, visit, at.key, pixel, asked.get("block", ""))
+
+
+def place_in(told: Mapping[str, Any], picture: tuple[int, int]) -> tuple[str, Pixel]:
+    """Block and pixel out of what a browser tells (``block``, ``pixel``), the pixel kept inside the picture."""
+    x, y = (min(max(int(told["pixel"][axis]), 0), side - 1) for axis, side in zip("xy", picture, strict=True))
+    return str(told["block"]), (x, y)
 
 
 def _picture_of_link(explorer: Explorer, visit: Visit, asked: Mapping[str, str]) -> Visit:

@@ -5,6 +5,7 @@ import secrets
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import blake2s
@@ -61,6 +62,7 @@ class Explorer:
         self._results: Kept[Result] = Kept(KEPT_RESULTS)
         self._pictures: Kept[Image.Image] = Kept(KEPT_PICTURE_BYTES, lambda picture: 3 * math.prod(picture.size))
         self._decoding = threading.Lock()
+        self._leaving: deque[str] = deque()
         self._examples: dict[str, str] = {}
         self._first = threading.Lock()  # held by whoever looks at an example for the first time
         self._kept_for_good: dict[str, Analysis] = {}
@@ -202,6 +204,10 @@ class Explorer:
             self._analyses.drop(key)
             self._forget(key)
 
+    def forget_soon(self, key: str) -> None:
+        """:meth:`forget` with the next sweep: for a finalizer, which may run while its thread holds any lock."""
+        self._leaving.append(key)
+
     def _forget(self, key: str) -> None:
         """Drop all that was made of an analysis that is no longer kept."""
         self._pictures.drop(key)
@@ -211,7 +217,9 @@ class Explorer:
         self.folders.remove(key)
 
     def sweep(self) -> None:
-        """Forget what nobody has used for long: a visitor may have gone without a word, a program always does."""
+        """Forget what visitors have left, and what nobody has used for long: a program goes without a word."""
+        while self._leaving:
+            self.forget(self._leaving.popleft())
         for key in self._analyses.idle(UNUSED_SECONDS):
             self.forget(key)
         self.folders.sweep_uploads()

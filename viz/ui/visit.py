@@ -55,7 +55,7 @@ class Visiting:
 
         Args:
             now: where it begins.
-            leave: told where it was when it is over.
+            leave: told where it was when it is over, in any thread and at any time.
         """
         self.now = now
         self.turn = 0

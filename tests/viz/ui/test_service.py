@@ -68,6 +68,15 @@ def test_forgetting_what_never_was_does_nothing(explorer: Explorer) -> None:
     explorer.forget(key)
 
 
+def test_what_a_visitor_has_left_goes_with_the_next_sweep(explorer: Explorer) -> None:
+    key = explorer.analyse(PHOTO.path, MODEL, 64, "crop")
+    explorer.forget_soon(key)
+    assert explorer.find(key) is not None
+    explorer.sweep()
+    assert explorer.find(key) is None
+    assert not explorer.folders.of(key).exists()
+
+
 def test_the_memory_is_bounded_on_disk_too(explorer: Explorer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(explorer, "_analyses", Kept(2))
     keys = [explorer.analyse(PHOTO.path, MODEL, 64, "crop") for _ in range(4)]
