@@ -186,6 +186,22 @@ def test_half_precision_learns_like_full_precision(sets: Sets, amp: str) -> None
     assert losses[amp][-1] < 0.95 * losses[amp][0]
 
 
+def test_gradients_of_tiny_pictures_hold_nothing_that_was_in_memory_before(sets: Sets) -> None:
+    """At 32 pixels, the last stage's downsampling sees a single one; see the trainer's choice of a memory format."""
+
+    def litter(*_: object) -> None:
+        for size in (256, 1728, 4096, 20_000, 400_000):
+            torch.full((size,), torch.nan)  # freed at once, for whoever comes next
+
+    trainer = Trainer(Recipe.from_dict(RECIPE.to_dict() | {"amp": "bf16"}), sets, ALONE)
+    trainer.network.get_submodule("blocks4.0").register_full_backward_pre_hook(litter)
+    for _ in range(8):
+        assert np.isfinite(trainer._update(np.arange(8), 32))
+    assert all(parameter.isfinite().all() for parameter in trainer.network.parameters())
+    larger = Recipe.from_dict(RECIPE.to_dict() | {"amp": "bf16", "phases": [[64, 3]]})
+    assert Trainer(larger, sets, ALONE).memory_format == torch.channels_last
+
+
 def test_a_compiled_run_is_the_same_run(sets: Sets, monkeypatch: pytest.MonkeyPatch) -> None:
     # The graph as it is compiled, without the minutes that generating C++ for it takes.
     monkeypatch.setattr(torch, "compile", functools.partial(torch.compile, backend="aot_eager"))
