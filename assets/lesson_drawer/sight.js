@@ -37,10 +37,15 @@ export function keepInSight(look, presenting) {
   letGo();
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   let wanted = null;
+  let last = null; // where it was when looked at before: a smooth way may end early, when the page changes meanwhile
   const scroll = () => {
     const top = wantedTop(look, presenting);
-    if (top === null || (wanted !== null && Math.abs(top - wanted) < 2)) return;
-    scrollerOf(look, presenting).scrollTo({ top, behavior: wanted === null && !calm ? "smooth" : "auto" });
+    if (top === null) return;
+    const scroller = scrollerOf(look, presenting);
+    const astray = scroller.scrollTop === last && Math.abs(last - top) >= 2;
+    last = scroller.scrollTop;
+    if (wanted !== null && Math.abs(top - wanted) < 2 && !astray) return;
+    scroller.scrollTo({ top, behavior: wanted === null && !calm ? "smooth" : "auto" });
     wanted = top;
   };
   const again = setInterval(scroll, LOOK_AGAIN_MS);
