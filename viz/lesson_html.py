@@ -31,6 +31,7 @@ def render(markdown: str) -> str:
             braces are to be filled in before (:func:`viz.quantities.filled`).
     """
     rendered: str = _parser().render(_SIZE.sub("\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}", markdown))
+    rendered = rendered.replace("<th></th>", "<td></td>")  # the corner of a table heads nothing
     return _PUNCTUATED.sub(r'<span style="white-space: nowrap">\g<0></span>', rendered)
 
 

@@ -108,8 +108,9 @@ DARK: dict[str, str] = {
     "warning": "#f3b85c",
 }
 
-# What is written or drawn on colours and on photos, in light and dark pages alike.
-INK = "#1b1f27"
+# What is written or drawn on colours and on photos, in light and dark pages alike. Black and white, since on any colour
+# whatever one of these two has the contrast of 4.5 that small text needs.
+INK = "#000000"
 CHALK = "#ffffff"
 SHADE = "#0a0d14"
 

@@ -36,10 +36,12 @@ export function makeRibbon(app) {
     button.dataset.block = block.name;
     const kind = texts.say(`kind.${block.kind}`);
     button.title = `${block.name} · ${kind}`;
-    button.setAttribute("aria-label", button.title);
+    const short = texts.say(`kind.short.${block.kind}`);
+    // What is written on a tile is part of what it is called, for those who speak to the page.
+    button.setAttribute("aria-label", kind.includes(short) ? button.title : `${button.title} · ${short}`);
     const canvas = document.createElement("canvas");
     drawThumb(canvas, block);
-    const bar = make("span", "lsx-kind", texts.say(`kind.short.${block.kind}`));
+    const bar = make("span", "lsx-kind", short);
     bar.style.setProperty("--kind", theme.kinds[block.kind]);
     bar.style.color = DARK_KINDS.has(block.kind) ? theme.chalk : theme.ink;
     button.append(canvas, bar);

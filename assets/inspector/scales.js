@@ -35,10 +35,26 @@ export function cssGradient(stops) {
   return `linear-gradient(to right, ${stops.map(([p, c]) => `${c} ${(100 * p).toFixed(1)}%`).join(", ")})`;
 }
 
+/** How bright a colour of channels 0…255 is, 0…1: the relative luminance that WCAG 2 measures contrast with. */
+export function luminanceOf(channels) {
+  const [red, green, blue] = Array.from(channels, (channel) => {
+    const share = channel / 255;
+    return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+}
+
+/** Contrast of two colours, 1…21. */
+export function contrastOf(one, other) {
+  const [low, high] = [luminanceOf(one), luminanceOf(other)].toSorted((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+}
+
 /** The theme's ink or chalk, whichever reads better on entry i of a table. */
 export function inkOn(table, i, theme) {
-  const luminance = 0.299 * table[3 * i] + 0.587 * table[3 * i + 1] + 0.114 * table[3 * i + 2];
-  return luminance > 140 ? theme.ink : theme.chalk;
+  const under = table.subarray(3 * i, 3 * i + 3);
+  const [ink, chalk] = [theme.ink, theme.chalk].map((colour) => contrastOf(channelsOf(colour), under));
+  return ink >= chalk ? theme.ink : theme.chalk;
 }
 
 /** All scales of the theme. */

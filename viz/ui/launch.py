@@ -59,7 +59,7 @@ CSS = f"""
 /* While a picture is on its way, the one that is shown can be explored; the inspector says in words how long it is. */
 #inspector .pending {{ opacity: 1 !important; }}
 #inspector [data-testid="status-tracker"] {{ visibility: hidden !important; }}
-footer {{ opacity: 0.6; }}
+#views [role="tab"][aria-selected="true"] {{ color: var(--link-text-color) !important; }}
 """
 # Apart, since Gradio confines what is under @media to the page's contents.
 FRAME = """
