@@ -163,8 +163,12 @@ export function startLessons({ element, props, server, trigger }) {
   }
 
   function problem(key) {
-    part("problem").hidden = !key;
-    part("problem").textContent = key ? texts.say(key) : "";
+    tellProblem(key && texts.say(key));
+  }
+
+  function tellProblem(sentence) {
+    part("problem").hidden = !sentence;
+    part("problem").textContent = sentence ?? "";
   }
 
   function setLanguage(lang) {
@@ -198,6 +202,7 @@ export function startLessons({ element, props, server, trigger }) {
     on("look-there", () => lookAt(lesson().steps[state.step].look));
     on("present", switchPresenting);
     on("copy-link", copyLink);
+    on("take-home", takeHome);
     on("worksheet", () => printWorksheet(lesson()));
     on("fold", () => {
       state.folded = !state.folded;
@@ -231,6 +236,24 @@ export function startLessons({ element, props, server, trigger }) {
       tab?.close();
       problem("error.worksheet");
     }
+  }
+
+  /** The step as a file that needs neither server nor network. */
+  async function takeHome() {
+    const [button, { slug }, { name: step }] = [part("take-home"), lesson(), lesson().steps[state.step]];
+    const label = button.querySelector("span");
+    button.disabled = true;
+    label.textContent = texts.say("takeHome.busy");
+    let answer = null;
+    try {
+      answer = await server.take_home({ lesson: slug, step, language: texts.lang });
+    } catch (error) {
+      console.warn(error);
+    }
+    if (answer?.page) download(URL.createObjectURL(new Blob([answer.page], { type: "text/html" })), `${slug}-${step}.html`);
+    else tellProblem(answer?.problem ?? texts.say("error.takeHome"));
+    label.textContent = texts.say("takeHome");
+    button.disabled = false;
   }
 
   async function copyLink() {

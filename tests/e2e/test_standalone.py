@@ -153,7 +153,7 @@ def test_it_prints_what_is_seen_and_nothing_for_hands(
         assert outer["x"] <= box["x"] + 3
         assert box["x"] + box["width"] <= outer["x"] + outer["width"] + 1
     assert page.locator("select:visible, #language:visible, [data-part=present]:visible").count() == 0
-    cells = page.locator(".page-step td:visible").all()[:3]
+    cells = page.locator(".page-step tbody tr:visible").first.locator("td").all()
     lefts = [cell.bounding_box() for cell in cells]
     assert all(a["x"] + a["width"] <= b["x"] + 1 for a, b in pairwise(lefts))
 
@@ -178,6 +178,26 @@ def test_the_app_hands_out_a_visitors_own_picture(
     assert explorer(page, "block") == explorer(app, "block")
     assert explorer(page, "pixel") == explorer(app, "pixel")
     assert_shows(page, trace_image(predictor, tmp_path / "aunt-mary.png"))
+
+
+def test_the_app_hands_out_a_lessons_step(visit: Open, open_file: Open, tmp_path: Path) -> None:
+    app = visit("?lesson=1&step=two-boxes&lang=zh-CN")
+    with app.expect_download() as download:
+        app.locator('#lesson-drawer [data-part="take-home"]').click()
+    assert download.value.suggested_filename == "seeing-large-focusing-small-two-boxes.html"
+    kept = tmp_path / "step.html"
+    download.value.save_as(kept)
+    page = open_file(kept)
+    step = next(step for step in lessons("zh-CN")[0].steps if step.name == "two-boxes")
+    page.get_by_role("heading", name=step.title).wait_for()
+    assert explorer(page, "pixel") == {"x": step.state.px[0], "y": step.state.px[1]}
+    trained = lsnet.load_predictor("bundled/lsnet_t", device="cpu")  # which lessons are about, whatever the app shows
+    assert_shows(page, trace_image(trained, COFFEE.path))
+
+    app.route(re.compile("component_server"), lambda route: route.fulfill(json=None))
+    app.locator('#lesson-drawer [data-part="take-home"]').click()
+    app.locator('#lesson-drawer [data-part="problem"]', has_text=entries("zh-CN")["lessons.error.takeHome"]).wait_for()
+    assert app.locator('#lesson-drawer [data-part="take-home"]').is_enabled()
 
 
 def test_the_app_says_why_a_page_cannot_be_had(visit: Open) -> None:

@@ -2,9 +2,11 @@
 
 import html
 
+from PIL import Image
+
 from lsnet import InputError, Predictor, load_predictor
 from viz.capture import trace_warm
-from viz.examples import examples
+from viz.examples import Example, examples
 from viz.images import load_picture
 from viz.lesson_html import render
 from viz.lessons import Lesson, Step, lessons
@@ -26,25 +28,44 @@ def step_page(number: int, name: str, language: str | None = None, predictor: Pr
     Raises:
         InputError: there is no such lesson or step; the sentence says which there are.
     """
-    told = {lang: _step(number, name, lang) for lang in LANGUAGES}
-    _, step = told["en"]
+    _, step = _step(number, name, "en")
     source = step.state.model or "bundled"
     predictor = predictor or load_predictor(source)
-    example = next(example for example in examples() if example.id == step.state.img)
-    picture = load_picture(example.path)
+    picture = load_picture(photo_of(step).path)
     trace = trace_warm(predictor, picture)
+    return page_of_step(number, name, language, trace, picture, source=source, trained=predictor.card.trained)
+
+
+def page_of_step(
+    number: int,
+    name: str,
+    language: str | None,
+    trace: ForwardTrace,
+    picture: Image.Image,
+    *,
+    source: str,
+    trained: bool,
+) -> str:
+    """:func:`step_page` where the step's photo was traced already, in the network that its state asks for."""
+    told = {lang: _step(number, name, lang) for lang in LANGUAGES}
+    _, step = told["en"]
     return standalone_page(
         trace,
         picture,
         source=source,
-        trained=predictor.card.trained,
-        example=example,
+        trained=trained,
+        example=photo_of(step),
         place=Place(step.state.block, step.state.px, step.state.view, language),
         lead=Lead(
             {lang: f"{step.title} · {lesson.title}" for lang, (lesson, step) in told.items()},
             {lang: _lead(*told[lang], trace, texts_in(lang)) for lang in LANGUAGES},
         ),
     )
+
+
+def photo_of(step: Step) -> Example:
+    """The bundled photo that a step is about."""
+    return next(example for example in examples() if example.id == step.state.img)
 
 
 def _lead(lesson: Lesson, step: Step, trace: ForwardTrace, say: Texts) -> str:

@@ -7,15 +7,18 @@ from typing import Any
 
 import gradio as gr
 
+from lsnet import InputError
 from lsnet.weights import bundled_names
 from viz.bundle import bundle
-from viz.examples import examples
+from viz.images import load_picture
 from viz.lesson_html import render
 from viz.lessons import Lesson, Step, find_step, lessons
 from viz.quantities import filled, quantities_in
+from viz.standalone import page_of_step, photo_of
 from viz.texts import LANGUAGES, entries, texts_in
-from viz.trace import ForwardTrace
+from viz.ui.analysis import Analysis
 from viz.ui.service import SIZES, Explorer
+from viz.ui.takehome import written
 from viz.worksheets import worksheet_page
 
 DRAWER = Path(__file__).resolve().parents[2] / "assets" / "lesson_drawer"
@@ -44,7 +47,7 @@ class LessonDrawer:
             js_on_load=f"{bundle(DRAWER / 'drawer.js')}\nstartLessons({{ element, props, server, trigger }});\n",
             apply_default_css=False,
             elem_id="lessons",
-            server_functions=[self._step_server(), worksheet],
+            server_functions=[self._step_server(), worksheet, self._page_server()],
             strings={language: _own_texts(language) for language in LANGUAGES},
             outline={language: [_outline(lesson) for lesson in lessons(language)] for language in LANGUAGES},
         )
@@ -80,16 +83,30 @@ class LessonDrawer:
         assert found is not None  # all languages have the same steps
         parts = _parts(found[1])
         if any(map(quantities_in, parts.values())):
-            trace = self._trace(found[1])
+            trace = self._analysis(found[1]).trace
             parts = {name: filled(text, trace, found[1].state) for name, text in parts.items()}
         return {name: render(text) for name, text in parts.items()}
 
-    def _trace(self, step: Step) -> ForwardTrace:
-        example = next(example for example in examples() if example.id == step.state.img)
-        key = self.explorer.analyse_example(example, step.state.model or WEIGHTS, SIZES[0], "crop")
-        trace = self.explorer.analysis(key).trace
+    def page(self, lesson: str, step: str, language: str) -> str:
+        """A step as an HTML page to take home, which opens in a language.
+
+        Raises:
+            InputError: there is no such lesson.
+        """
+        found = find_step(lesson, step)
+        if found is None:
+            known = ", ".join(str(one.number) for one in lessons(language))
+            raise InputError("takehome.lesson", f"expected lesson {known}, got {lesson!r}", known=known)
+        analysis, picture = self._analysis(found[1]), load_picture(photo_of(found[1]).path)
+        names = found[0].number, found[1].name
+        source, trained = analysis.weights, analysis.trained
+        return page_of_step(*names, language, analysis.trace, picture, source=source, trained=trained)
+
+    def _analysis(self, step: Step) -> Analysis:
+        key = self.explorer.analyse_example(photo_of(step), step.state.model or WEIGHTS, SIZES[0], "crop")
+        analysis = self.explorer.analysis(key)
         self.explorer.forget(key)  # no visitor looks at it
-        return trace
+        return analysis
 
     def _step_server(self) -> Callable[[dict[str, str]], StepTexts | None]:
         """What the browser calls as ``server.step``."""
@@ -98,6 +115,15 @@ class LessonDrawer:
             return self.texts(str(names.get("lesson")), str(names.get("step")))
 
         return step
+
+    def _page_server(self) -> Callable[[dict[str, str]], dict[str, str]]:
+        """What the browser calls as ``server.take_home``."""
+
+        def take_home(asked: dict[str, str]) -> dict[str, str]:
+            lesson, step = str(asked.get("lesson")), str(asked.get("step"))
+            return written(lambda language: self.page(lesson, step, language), asked.get("language"))
+
+        return take_home
 
 
 def worksheet(asked: dict[str, Any]) -> str:

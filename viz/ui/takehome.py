@@ -1,4 +1,4 @@
-"""The page's answer to "Page as HTML"."""
+"""The answer to "Page as HTML"."""
 
 import logging
 import threading
@@ -20,20 +20,30 @@ def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]
     """A function for the browser to call, which writes what it shows as a page to take home.
 
     It is called with the analysis's ``key`` and the place: ``block``, ``pixel`` ({x, y}), ``colouring`` and
-    ``language``. It answers with the ``page``, or with a ``problem`` in one sentence.
+    ``language``. For its answer see :func:`written`.
     """
 
     def standalone(asked: dict[str, Any]) -> dict[str, str]:
-        say = texts_in(str(asked.get("language")))
-        try:
-            with _writing:
-                return {"page": _page(explorer, asked, say.language)}
-        except Exception as error:
-            if not isinstance(error, InputError):
-                log.exception("while writing a page to take home")
-            return {"problem": wording.problem(error, say, markdown=False)}
+        return written(lambda language: _page(explorer, asked, language), asked.get("language"))
 
     return standalone
+
+
+def written(write: Callable[[str], str], language: object) -> dict[str, str]:
+    """What a browser that asks for a page is answered: the ``page``, or the ``problem`` in one sentence.
+
+    Args:
+        write: gives the page in a language.
+        language: as the browser says.
+    """
+    say = texts_in(str(language))
+    try:
+        with _writing:
+            return {"page": write(say.language)}
+    except Exception as error:
+        if not isinstance(error, InputError):
+            log.exception("while writing a page to take home")
+        return {"problem": wording.problem(error, say, markdown=False)}
 
 
 def _page(explorer: Explorer, asked: dict[str, Any], language: str) -> str:

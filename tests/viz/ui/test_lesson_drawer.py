@@ -8,6 +8,7 @@ from pathlib import Path
 import gradio as gr
 import pytest
 
+from tests.viz.test_standalone import header_of
 from viz.bundle import bundle
 from viz.lessons import LOOKS, lessons
 from viz.texts import LANGUAGES, entries
@@ -70,6 +71,14 @@ def test_texts_hold_numbers_of_those_weights_and_are_kept(drawer: LessonDrawer) 
         assert "{{" not in "".join(texts[language].values())
     assert drawer.texts("one-pixel-one-kernel", "which-set") is texts
     assert drawer.texts("no-such-lesson", "which-set") is None
+
+
+def test_a_step_to_take_home_is_of_those_weights_and_a_lesson_that_is_not_there_is_told(drawer: LessonDrawer) -> None:
+    page = drawer.page("one-pixel-one-kernel", "which-set", "zh-CN")
+    assert header_of(page)["source"] == WEIGHTS
+    assert lessons("zh-CN")[1].steps[3].title in page
+    written = drawer._page_server()({"lesson": "no-such-lesson", "step": "which-set", "language": "en"})
+    assert written == {"problem": "There is no such lesson; there are 1, 2, 3, 4, 5, 6."}
 
 
 def test_a_worksheet_in_the_language_that_is_asked_for() -> None:
