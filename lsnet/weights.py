@@ -331,7 +331,7 @@ def _find_hub() -> None:
     Raises:
         OSError: there is none by that name. Behind a proxy, which asks itself, there may be no names at all.
     """
-    if not getproxies():
+    if not getproxies().keys() - {"no"}:  # which hosts need none is no proxy
         socket.getaddrinfo(urlsplit(huggingface_hub.constants.ENDPOINT).hostname, None)
 
 

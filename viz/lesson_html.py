@@ -15,7 +15,9 @@ _MINUS = "\N{MINUS SIGN}"
 _OMEGA = "\N{GREEK CAPITAL LETTER OMEGA}"
 # A line does not begin with what closes a sentence; behind a formula, browsers would let it.
 _PUNCTUATED = re.compile(r'<span class="math inline">(?:(?!</span>).)*</span>[,.;:?!)，。、；：？！）”]+')
-_SIZE = re.compile(r"(?<=\d)\s×\s(?=\d)")  # "3 × 3" is not torn apart
+# "3 × 3" is not torn apart; in code and formulas, things stay as they are.
+_SIZE = re.compile(r"<(code|math)\b.*?</\1>|(?<=\d)\s×\s(?=\d)", re.DOTALL)
+_UNTORN = "\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}"
 # A minus behind one of these belongs to the number that follows, and keeps no distance from it.
 _BEFORE_A_SIGN = frozenset("([=·,×/")
 
@@ -30,7 +32,7 @@ def render(markdown: str) -> str:
         markdown: CommonMark with tables, ``$inline$`` and ``$$display$$`` formulas in LaTeX. Quantities in double
             braces are to be filled in before (:func:`viz.quantities.filled`).
     """
-    rendered: str = _parser().render(_SIZE.sub("\N{NO-BREAK SPACE}×\N{NO-BREAK SPACE}", markdown))
+    rendered = _SIZE.sub(lambda found: found[0] if found[1] else _UNTORN, _parser().render(markdown))
     rendered = rendered.replace("<th></th>", "<td></td>")  # the corner of a table heads nothing
     return _PUNCTUATED.sub(r'<span style="white-space: nowrap">\g<0></span>', rendered)
 

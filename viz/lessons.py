@@ -41,6 +41,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from lsnet import InputError
 from viz.texts import LANGUAGES
 
 LESSONS_DIR = Path(__file__).resolve().parent.parent / "assets" / "lessons"
@@ -172,6 +173,22 @@ def find_step(lesson: str, step: str | None = None, language: str = "en") -> tup
     if found is None:
         return None
     return found, next((one for one in found.steps if one.name == step), found.steps[0])
+
+
+def known_step(lesson: str, step: str, language: str = "en") -> tuple[Lesson, Step]:
+    """Like :func:`find_step`, for those who name both.
+
+    Raises:
+        InputError: there is no such lesson or step; the sentence says which there are.
+    """
+    found = find_step(lesson, step, language)
+    if found is None:
+        numbers = ", ".join(str(one.number) for one in lessons(language))
+        raise InputError("takehome.lesson", f"expected lesson {numbers}, got {lesson}", known=numbers)
+    if found[1].name != step:
+        names = ", ".join(one.name for one in found[0].steps)
+        raise InputError("takehome.step", f"expected a step out of {names}, got {step!r}", known=names)
+    return found
 
 
 def read_lesson(path: Path) -> Lesson:

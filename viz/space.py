@@ -112,7 +112,7 @@ def main() -> None:
     except FileExistsError as error:
         sys.exit(f"error: {error}")
     except OSError as error:
-        sys.exit(f"error: {out} cannot be written to: {error.strerror}")
+        sys.exit(f"error: {out} cannot be written to: {error.strerror or error}")
     size = sum(path.stat().st_size for path in out.rglob("*") if path.is_file())
     print(f"{out}: {size / 1e6:.0f} MB")
 

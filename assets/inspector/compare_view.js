@@ -1,6 +1,7 @@
 import { any, make } from "./drawing.js";
 import { pixelToToken } from "./geometry.js";
 import { drawSmallWall } from "./kernel_wall.js";
+import { channelsOf, inkOn } from "./scales.js";
 import { cosine, kernelRange } from "./statistics.js";
 import { number } from "./texts.js";
 
@@ -23,8 +24,9 @@ export function makeCompareView(app) {
   function title(node, name, pixel) {
     node.replaceChildren();
     const badge = make("b", "lsx-pin", name);
-    badge.style.backgroundColor = theme.pins[name] ?? theme.chalk;
-    badge.style.color = name === "B" ? theme.chalk : theme.ink;
+    const colour = theme.pins[name] ?? theme.chalk;
+    badge.style.backgroundColor = colour;
+    badge.style.color = inkOn(channelsOf(colour), theme);
     node.append(badge, make("span", "", texts.say("compare.pixel", { x: pixel.x, y: pixel.y })));
   }
 

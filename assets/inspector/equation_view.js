@@ -2,7 +2,7 @@ import { any, make } from "./drawing.js";
 import { equationAt, slotsOfSet } from "./equation.js";
 import { refill } from "./focus.js";
 import { tapOffset } from "./mixing.js";
-import { inkOn, tableIndex } from "./scales.js";
+import { entryOf, inkOn, tableIndex } from "./scales.js";
 import { kernelRange, magnitudeQuantile, once } from "./statistics.js";
 import { number, numbers } from "./texts.js";
 
@@ -62,7 +62,7 @@ export function makeEquationView(app) {
       cell.textContent = side > WRITTEN_SIDE ? "" : text;
       cell.title = side > WRITTEN_SIDE ? text : "";
       cell.style.backgroundColor = inside[tap] ? css[index] : "";
-      cell.style.color = inside[tap] ? inkOn(table, index, app.theme) : "";
+      cell.style.color = inside[tap] ? inkOn(entryOf(table, index), app.theme) : "";
       cell.classList.toggle("lsx-padding", !inside[tap]);
     }
   }

@@ -2,6 +2,7 @@ import { colourBlock, isAvailable } from "./colourings.js";
 import { any, fitCanvas, hatchPattern, noughtPattern, pixelCanvas, setFont } from "./drawing.js";
 import { clampToCrop, cropBox, tokenToBox, windowToBox } from "./geometry.js";
 import { isOneForAll } from "./mixing.js";
+import { channelsOf, inkOn } from "./scales.js";
 
 // The picture with its colouring below, and the windows of the pointed token above.
 
@@ -250,7 +251,7 @@ export function makePictureView(app) {
       const name = "AB"[i];
       const { x, y } = pointOnCanvas(pin);
       disc(pen, x, y, 9, theme.pins[name], theme.chalk);
-      pen.fillStyle = i ? theme.chalk : theme.ink;
+      pen.fillStyle = inkOn(channelsOf(theme.pins[name]), theme);
       setFont(pen, `700 11px ${theme.font}`);
       pen.textAlign = "center";
       pen.textBaseline = "middle";

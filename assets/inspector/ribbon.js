@@ -1,11 +1,10 @@
 import { any, fitCanvas, make, pixelCanvas } from "./drawing.js";
-import { tableIndex } from "./scales.js";
+import { channelsOf, inkOn, tableIndex } from "./scales.js";
 import { magnitudeQuantile } from "./statistics.js";
 
 // Every block of the network in order, by stage. A click moves everything to that block.
 
 const THUMB = 30;
-const DARK_KINDS = new Set(["ls", "dynamic", "msa", "attention"]); // whose colours carry light words
 
 export function makeRibbon(app) {
   const { state, texts, theme, scales } = app;
@@ -43,7 +42,7 @@ export function makeRibbon(app) {
     drawThumb(canvas, block);
     const bar = make("span", "lsx-kind", short);
     bar.style.setProperty("--kind", theme.kinds[block.kind]);
-    bar.style.color = DARK_KINDS.has(block.kind) ? theme.chalk : theme.ink;
+    bar.style.color = inkOn(channelsOf(theme.kinds[block.kind]), theme);
     button.append(canvas, bar);
     button.addEventListener("click", () => app.goTo(block.index));
     tiles.push({ button, block });

@@ -36,7 +36,7 @@ export function cssGradient(stops) {
 }
 
 /** How bright a colour of channels 0…255 is, 0…1: the relative luminance that WCAG 2 measures contrast with. */
-export function luminanceOf(channels) {
+function luminanceOf(channels) {
   const [red, green, blue] = Array.from(channels, (channel) => {
     const share = channel / 255;
     return share <= 0.04045 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
@@ -50,11 +50,15 @@ export function contrastOf(one, other) {
   return (high + 0.05) / (low + 0.05);
 }
 
-/** The theme's ink or chalk, whichever reads better on entry i of a table. */
-export function inkOn(table, i, theme) {
-  const under = table.subarray(3 * i, 3 * i + 3);
+/** The theme's ink or chalk, whichever reads better on a colour of channels 0…255. */
+export function inkOn(under, theme) {
   const [ink, chalk] = [theme.ink, theme.chalk].map((colour) => contrastOf(channelsOf(colour), under));
   return ink >= chalk ? theme.ink : theme.chalk;
+}
+
+/** Channels of entry i of a table. */
+export function entryOf(table, i) {
+  return table.subarray(3 * i, 3 * i + 3);
 }
 
 /** All scales of the theme. */

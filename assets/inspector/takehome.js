@@ -1,6 +1,7 @@
 import { drawKernel } from "./drawing.js";
 import { cropBox, windowToBox } from "./geometry.js";
 import { npzFile } from "./npz.js";
+import { saveFile } from "./save_file.js";
 import { kernelRange } from "./statistics.js";
 
 // The current view to take home: PNG, SVG, the kernels as CSV and NPZ, a page of its own, and Python to reproduce it.
@@ -8,17 +9,17 @@ import { kernelRange } from "./statistics.js";
 export function listenToTakehome(app) {
   const { state } = app;
   const on = (name, action) => app.part(name).addEventListener("click", action);
-  on("save-png", () => pictureOf(app).toBlob((blob) => save(blob, fileName(state, "png"))));
-  on("save-svg", async () => save(new Blob([await svgOf(app)], { type: "image/svg+xml" }), fileName(state, "svg")));
+  on("save-png", () => pictureOf(app).toBlob((blob) => saveFile(blob, fileName(state, "png"))));
+  on("save-svg", async () => saveFile(new Blob([await svgOf(app)], { type: "image/svg+xml" }), fileName(state, "svg")));
   on("save-csv", () => {
     const file = new Blob([kernelsAsCsv(state.block, state.token)], { type: "text/csv" });
-    save(file, fileName(state, "csv"));
+    saveFile(file, fileName(state, "csv"));
   });
   on("save-npz", () => {
     const { block } = state;
     const shape = [block.groups, block.taps, block.rows, block.cols]; // as BlockTrace.kernels
     const file = npzFile({ [`${block.name}/kernels`]: { shape, values: tapsFirst(block) } });
-    save(new Blob([file]), `lsnet-${block.name}-kernels.npz`);
+    saveFile(new Blob([file]), `lsnet-${block.name}-kernels.npz`);
   });
   on("save-html", () => savePage(app));
   app.part("save-html").hidden = !app.writePage;
@@ -36,14 +37,6 @@ function fileName({ block, token }, extension) {
   return `lsnet-${block.name}-row${token.row}-col${token.col}.${extension}`;
 }
 
-function save(blob, name) {
-  const link = document.createElement("a");
-  link.href = URL.createObjectURL(blob);
-  link.download = name;
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
-}
-
 /** A page with all that is explored here, open at this place; the server writes it. */
 async function savePage(app) {
   const { state, texts } = app;
@@ -59,7 +52,7 @@ async function savePage(app) {
     console.warn(error);
   }
   answer ??= { problem: texts.say("save.html.failed") }; // Gradio has told of a lost connection, or has not
-  if (answer.page) save(new Blob([answer.page], { type: "text/html" }), fileName(state, "html"));
+  if (answer.page) saveFile(new Blob([answer.page], { type: "text/html" }), fileName(state, "html"));
   message.hidden = !answer.problem;
   message.textContent = answer.problem ?? "";
   label.textContent = texts.say("save.html");

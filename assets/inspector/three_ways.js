@@ -1,7 +1,7 @@
 import { any, drawKernel, fitCanvas, setFont, setText } from "./drawing.js";
 import { cropBox, pixelToToken, tapPosition } from "./geometry.js";
 import { isOneForAll } from "./mixing.js";
-import { inkOn, tableIndex } from "./scales.js";
+import { entryOf, inkOn, tableIndex } from "./scales.js";
 import { kernelRange, meanKernels, shareExplained } from "./statistics.js";
 import { numbers, percent } from "./texts.js";
 
@@ -112,7 +112,7 @@ export function makeThreeWays(app) {
     const cell = KERNEL / side;
     const written = numbers(kernel);
     kernel.forEach((weight, tap) => {
-      pen.fillStyle = inkOn(scales.diverging.table, tableIndex(weight, -range, range), app.theme);
+      pen.fillStyle = inkOn(entryOf(scales.diverging.table, tableIndex(weight, -range, range)), app.theme);
       pen.fillText(written[tap], ((tap % side) + 0.5) * cell, (Math.floor(tap / side) + 0.5) * cell);
     });
   }

@@ -1,3 +1,4 @@
+import { saveFile } from "../inspector/save_file.js";
 import { chooseLanguage, makeTexts } from "../inspector/texts.js";
 import { walkByKeys } from "./keys.js";
 import { asksForSomething, readLessonLink, writeLessonLink } from "./lesson_link.js";
@@ -114,7 +115,7 @@ export function startLessons({ element, props, server, trigger }) {
 
   /** A page on or back, and past a step's last page a step. */
   function turn(by) {
-    if (state.lesson === null) return;
+    if (state.lesson === null || (by > 0 && part("step").ariaBusy === "true")) return; // no page is passed over unseen
     const answer = part("question-box").hidden ? null : part("reveal");
     if (!turnPage(part("step"), answer, by)) walk(by);
   }
@@ -219,7 +220,7 @@ export function startLessons({ element, props, server, trigger }) {
       draw();
       const inStep = state.open && state.lesson !== null;
       lookAt(inStep ? lesson().steps[state.step].look : "picture");
-      if (inStep) part("step").focus({ preventScroll: true }); // a lecturer's keys walk through the lesson
+      if (inStep && isPresenting()) part("step").focus({ preventScroll: true }); // a lecturer's keys walk on from here
     });
   }
 
@@ -228,9 +229,9 @@ export function startLessons({ element, props, server, trigger }) {
     const tab = window.open("", "_blank");
     try {
       const page = await server.worksheet({ number, language: texts.lang });
-      const url = URL.createObjectURL(new Blob([page], { type: "text/html" }));
-      if (tab) tab.location = url;
-      else download(url, `${slug}.html`);
+      const file = new Blob([page], { type: "text/html" });
+      if (tab) tab.location = URL.createObjectURL(file);
+      else saveFile(file, `${slug}.html`);
     } catch (error) {
       console.warn(error);
       tab?.close();
@@ -242,18 +243,21 @@ export function startLessons({ element, props, server, trigger }) {
   async function takeHome() {
     const [button, { slug }, { name: step }] = [part("take-home"), lesson(), lesson().steps[state.step]];
     const label = button.querySelector("span");
-    button.disabled = true;
+    if (button.getAttribute("aria-disabled") === "true") return;
+    button.setAttribute("aria-disabled", "true"); // it keeps the focus
     label.textContent = texts.say("takeHome.busy");
+    problem(null);
     let answer = null;
     try {
       answer = await server.take_home({ lesson: slug, step, language: texts.lang });
     } catch (error) {
       console.warn(error);
     }
-    if (answer?.page) download(URL.createObjectURL(new Blob([answer.page], { type: "text/html" })), `${slug}-${step}.html`);
-    else tellProblem(answer?.problem ?? texts.say("error.takeHome"));
+    const here = state.lesson !== null && lesson().slug === slug && lesson().steps[state.step].name === step;
+    if (answer?.page) saveFile(new Blob([answer.page], { type: "text/html" }), `${slug}-${step}.html`);
+    else if (here) tellProblem(answer?.problem ?? texts.say("error.takeHome"));
     label.textContent = texts.say("takeHome");
-    button.disabled = false;
+    button.setAttribute("aria-disabled", "false");
   }
 
   async function copyLink() {
@@ -268,12 +272,6 @@ export function startLessons({ element, props, server, trigger }) {
     }
     setTimeout(() => (label.textContent = texts.say("copyLink")), 1600);
   }
-}
-
-function download(url, name) {
-  const link = document.createElement("a");
-  Object.assign(link, { href: url, download: name });
-  link.click();
 }
 
 /** localStorage, or null where a browser forbids even to ask for it. */

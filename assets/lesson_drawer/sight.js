@@ -38,13 +38,17 @@ export function keepInSight(look, presenting) {
   const calm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
   let wanted = null;
   let last = null; // where it was when looked at before: a smooth way may end early, when the page changes meanwhile
+  let arrived = false; // from then on, whoever scrolls away means it
   const scroll = () => {
     const top = wantedTop(look, presenting);
     if (top === null) return;
     const scroller = scrollerOf(look, presenting);
-    const astray = scroller.scrollTop === last && Math.abs(last - top) >= 2;
-    last = scroller.scrollTop;
-    if (wanted !== null && Math.abs(top - wanted) < 2 && !astray) return;
+    const at = scroller.scrollTop;
+    const moved = wanted === null || Math.abs(top - wanted) >= 2;
+    arrived = !moved && (arrived || Math.abs(at - top) < 2);
+    const astray = !arrived && at === last;
+    last = at;
+    if (!moved && !astray) return;
     scroller.scrollTo({ top, behavior: wanted === null && !calm ? "smooth" : "auto" });
     wanted = top;
   };

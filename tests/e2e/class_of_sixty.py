@@ -68,10 +68,12 @@ async def upload_together(visitors: list[Visitor], url: str, client: httpx.Async
     events = events_of((await client.get(f"{url}config")).json())
     pictures = [noise(seed + i) for i in range(len(visitors))]
     paths = await asyncio.gather(*(v.upload(p) for v, p in zip(visitors, pictures, strict=True)))
+    start = asyncio.get_running_loop().time()
+    waiting: list[asyncio.Task[Told]] = []
     for visitor, path in zip(visitors, paths, strict=True):
         await visitor.join(events.upload, uploaded(path, events.settings))
-    start = asyncio.get_running_loop().time()
-    all_told: list[Told] = await asyncio.gather(*(visitor.wait() for visitor in visitors))
+        waiting.append(asyncio.create_task(visitor.wait()))  # each listens before the next one joins, as browsers do
+    all_told = await asyncio.gather(*waiting)
     elapsed = asyncio.get_running_loop().time() - start
     for told in all_told:
         (await client.get(payload_url(told.answer))).raise_for_status()

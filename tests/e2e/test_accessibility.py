@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.e2e.hand import hover
 from viz.lessons import lessons
 
 pytestmark = pytest.mark.browser
@@ -35,6 +36,16 @@ def test_axe_finds_nothing_wrong_with_the_page(visit: Visit, query: str, width: 
     page.locator("#views .js-plotly-plot .main-svg").first.wait_for()
     if "lesson" in query:
         page.wait_for_function("document.querySelector('#lesson-drawer [data-part=step]').ariaBusy === 'false'")
+    assert violations(page) == []
+
+
+def test_nor_with_two_pins_and_their_comparison(visit: Visit) -> None:
+    page = visit("?img=cat&lang=en")
+    for x, y in ((172, 110), (259, 238)):
+        hover(page, x, y)
+        page.mouse.down()
+        page.mouse.up()
+    page.locator('[data-part="compare"]').wait_for()
     assert violations(page) == []
 
 

@@ -33,12 +33,14 @@ async def together(url: str, seeds: range, standing: threading.Event | None = No
     async with httpx.AsyncClient(timeout=600) as client:
         events = events_of((await client.get(f"{url}config")).json())
         visitors = [Visitor(url, client) for _ in seeds]
+        waiting: list[asyncio.Task[Told]] = []
         for visitor, seed in zip(visitors, seeds, strict=True):
             path = await visitor.upload(picture(seed))
             await visitor.join(events.upload, uploaded(path, at_size(events)))
+            waiting.append(asyncio.create_task(visitor.wait()))  # each listens before the next one joins
         if standing:
             standing.set()
-        return await asyncio.gather(*(visitor.wait() for visitor in visitors))
+        return await asyncio.gather(*waiting)
 
 
 def at_size(events: Events) -> tuple[Any, ...]:

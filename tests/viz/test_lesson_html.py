@@ -87,6 +87,7 @@ def test_sizes_are_not_torn_apart() -> None:
     assert "3\u00a0×\u00a03 kernel" in render("A 3 × 3 kernel")
     assert "7\u00a0×\u00a07" in render("of 7\n× 7 tokens")
     assert "C × 3" in render("C × 3")
+    assert "<code>7 × 7</code>" in render("`7 × 7`")
 
 
 def test_tags_in_a_text_are_text() -> None:

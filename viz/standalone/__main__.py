@@ -33,9 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error(f"expected a page in a folder that is there, got {out}")
     try:
         page = step_page(given.lesson, given.step, given.lang) if given.step else _picture_page(given)
-        out.write_text(page, encoding="utf-8")
     except InputError as error:
         sys.exit(f"error: {error}")
+    try:
+        out.write_text(page, encoding="utf-8")
     except OSError as error:
         sys.exit(f"error: {out} cannot be written: {error.strerror}")
 

@@ -4,12 +4,12 @@ import html
 
 from PIL import Image
 
-from lsnet import InputError, Predictor, load_predictor
+from lsnet import Predictor, load_predictor
 from viz.capture import trace_warm
 from viz.examples import Example, examples
 from viz.images import load_picture
 from viz.lesson_html import render
-from viz.lessons import Lesson, Step, lessons
+from viz.lessons import Lesson, Step, known_step
 from viz.quantities import filled
 from viz.standalone.page import Lead, Place, standalone_page
 from viz.texts import LANGUAGES, Texts, texts_in
@@ -28,7 +28,7 @@ def step_page(number: int, name: str, language: str | None = None, predictor: Pr
     Raises:
         InputError: there is no such lesson or step; the sentence says which there are.
     """
-    _, step = _step(number, name, "en")
+    _, step = known_step(str(number), name)
     source = step.state.model or "bundled"
     predictor = predictor or load_predictor(source)
     picture = load_picture(photo_of(step).path)
@@ -47,7 +47,7 @@ def page_of_step(
     trained: bool,
 ) -> str:
     """:func:`step_page` where the step's photo was traced already, in the network that its state asks for."""
-    told = {lang: _step(number, name, lang) for lang in LANGUAGES}
+    told = {lang: known_step(str(number), name, lang) for lang in LANGUAGES}
     _, step = told["en"]
     return standalone_page(
         trace,
@@ -89,16 +89,3 @@ def _lead(lesson: Lesson, step: Step, trace: ForwardTrace, say: Texts) -> str:
         f'<article class="page-step"><p class="page-where">{where}</p><h1>{html.escape(step.title)}</h1>'
         f'<div class="page-columns"><div>{text(step.text)}</div><div>{tasks}</div></div></article>'
     )
-
-
-def _step(number: int, name: str, language: str) -> tuple[Lesson, Step]:
-    known = lessons(language)
-    lesson = next((lesson for lesson in known if lesson.number == number), None)
-    if lesson is None:
-        numbers = ", ".join(str(lesson.number) for lesson in known)
-        raise InputError("takehome.lesson", f"expected lesson {numbers}, got {number}", known=numbers)
-    step = next((step for step in lesson.steps if step.name == name), None)
-    if step is None:
-        names = ", ".join(step.name for step in lesson.steps)
-        raise InputError("takehome.step", f"expected a step out of {names}, got {name!r}", known=names)
-    return lesson, step

@@ -7,16 +7,16 @@ from typing import Any
 
 import gradio as gr
 
-from lsnet import InputError
 from lsnet.weights import bundled_names
 from viz.bundle import bundle
 from viz.images import load_picture
 from viz.lesson_html import render
-from viz.lessons import Lesson, Step, find_step, lessons
+from viz.lessons import Lesson, Step, find_step, known_step, lessons
 from viz.quantities import filled, quantities_in
 from viz.standalone import page_of_step, photo_of
 from viz.texts import LANGUAGES, entries, texts_in
 from viz.ui.analysis import Analysis
+from viz.ui.kept import Kept
 from viz.ui.service import SIZES, Explorer
 from viz.ui.takehome import written
 from viz.worksheets import worksheet_page
@@ -25,6 +25,8 @@ DRAWER = Path(__file__).resolve().parents[2] / "assets" / "lesson_drawer"
 
 # Lessons tell what trained weights do, so they show these, whatever the page was opened with.
 WEIGHTS = f"bundled/{bundled_names()[0]}"
+
+KEPT_PAGE_BYTES = 2**26  # of pages to take home, which a class asks for together
 
 StepTexts = dict[str, dict[str, str]]
 
@@ -41,6 +43,7 @@ class LessonDrawer:
         self.explorer = explorer
         self._texts: dict[tuple[str, str], StepTexts] = {}
         self._filling = threading.Lock()
+        self._pages: Kept[str] = Kept(KEPT_PAGE_BYTES, len)
         self.component = gr.HTML(
             html_template=(DRAWER / "drawer.html").read_text(encoding="utf-8"),
             css_template=(DRAWER / "drawer.css").read_text(encoding="utf-8"),
@@ -91,16 +94,17 @@ class LessonDrawer:
         """A step as an HTML page to take home, which opens in a language.
 
         Raises:
-            InputError: there is no such lesson.
+            InputError: there is no such lesson or step.
         """
-        found = find_step(lesson, step)
-        if found is None:
-            known = ", ".join(str(one.number) for one in lessons(language))
-            raise InputError("takehome.lesson", f"expected lesson {known}, got {lesson!r}", known=known)
-        analysis, picture = self._analysis(found[1]), load_picture(photo_of(found[1]).path)
-        names = found[0].number, found[1].name
-        source, trained = analysis.weights, analysis.trained
-        return page_of_step(*names, language, analysis.trace, picture, source=source, trained=trained)
+        found, named = known_step(lesson, step)
+        key = f"{found.slug}/{named.name}/{language}"
+        page = self._pages.get(key)
+        if page is None:
+            analysis, picture = self._analysis(named), load_picture(photo_of(named).path)
+            about: dict[str, Any] = {"source": analysis.weights, "trained": analysis.trained}
+            page = page_of_step(found.number, named.name, language, analysis.trace, picture, **about)
+            self._pages.put(key, page)
+        return page
 
     def _analysis(self, step: Step) -> Analysis:
         key = self.explorer.analyse_example(photo_of(step), step.state.model or WEIGHTS, SIZES[0], "crop")

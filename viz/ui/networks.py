@@ -61,10 +61,12 @@ class Networks:
         Raises:
             InputError: it is not offered, or its weights cannot be used. What was loaded before stays.
         """
-        base, asks, _ = source.partition("?")
-        variant = bool(asks) and base.startswith("untrained/")  # only these have options
-        if len(source) > LONGEST_NAME or (base if variant else source) not in self.sources:
-            name = source[:LONGEST_NAME]
+        base, asks, _ = str(source).partition("?")
+        variant = (
+            bool(asks) and base.startswith("untrained/") and len(source) <= LONGEST_NAME
+        )  # only these have options
+        if (base if variant else source) not in self.sources:
+            name = str(source)[:LONGEST_NAME]
             raise InputError("input.model", f"expected one of {self.sources}, got {name!r}", name=name)
         if variant:
             # One name for each, however it is written: what is kept by name stays bounded.
@@ -96,9 +98,9 @@ class Networks:
 
 def _public_name(source: str, predictor: Predictor) -> str:
     """A source as visitors may know it: never a path on this machine."""
-    if source == "bundled":
-        return predictor.card.source  # which default that was
-    named = source in HUB_REPOSITORIES or source.startswith(("bundled/", "untrained/"))
+    if source == "bundled" or source.startswith("untrained/"):
+        return predictor.card.source  # which default that was, or the variant's one name
+    named = source in HUB_REPOSITORIES or source.startswith("bundled/")
     return source if named else f"file/{predictor.card.source}"
 
 

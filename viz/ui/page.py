@@ -9,10 +9,10 @@ from typing import Any
 
 import gradio as gr
 from gradio.blocks import Block
-from PIL import Image
 
 from lsnet import InputError
 from viz.examples import examples
+from viz.images import load_picture
 from viz.texts import LANGUAGES, Texts, entries, texts_in
 from viz.ui import wording
 from viz.ui.inputs import Inputs
@@ -20,6 +20,7 @@ from viz.ui.inspector import inspector_html, inspector_value, place_to_go
 from viz.ui.lesson_drawer import LessonDrawer
 from viz.ui.localize import Localizer
 from viz.ui.places import follow_link, moved, open_example, place_in
+from viz.ui.received import received
 from viz.ui.service import Explorer
 from viz.ui.tabs import ViewTabs
 from viz.ui.takehome import page_writer
@@ -119,6 +120,7 @@ class Page:
             [self.visit, self.problem, *settings, self.inspector],
             stream_every=0.1,
             time_limit=CAMERA_SECONDS,
+            preprocess=False,
             concurrency_limit=CAMERAS,
             api_visibility="private",
             show_progress="hidden",
@@ -211,15 +213,18 @@ class Page:
         """The visitor's own picture: a file as Gradio describes it, which has not looked into it."""
         if picture is None:  # cleared, or overtaken on its way by another: what is shown stays
             return {self.visit: visit}
-        return self._show(visit, self.explorer.analyse(picture.get("path"), model, size, mode))
+        file = received(picture, self.explorer.folders.uploads)
+        own = load_picture(file) if isinstance(file, bytes) else file
+        return self._show(visit, self.explorer.analyse(own, model, size, mode))
 
     def _follow_camera(
-        self, visit: Visit, frame: Image.Image | None, model: str, size: int, mode: str
+        self, visit: Visit, frame: Mapping[str, Any] | None, model: str, size: int, mode: str
     ) -> dict[Block, Any]:
         """The camera's latest frame, at the place that was looked at in the one before."""
         if frame is None:
             return {self.visit: visit}
-        key = self.explorer.analyse(frame, model, size, mode)
+        picture = load_picture(received(frame, self.explorer.folders.uploads))
+        key = self.explorer.analyse(picture, model, size, mode)
         before = self.explorer.find(visit.key)
         pixel = visit.pixel if before is not None and not before.example else None
         following = moved(self.explorer, self._outdated(visit), key, pixel, visit.block)

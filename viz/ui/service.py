@@ -1,5 +1,6 @@
 """What all visitors share: the networks, and a bounded memory of what was computed with them."""
 
+import logging
 import math
 import secrets
 import shutil
@@ -28,6 +29,8 @@ from viz.ui.kept import Kept
 from viz.ui.networks import Networks, loadable
 from viz.views import View
 from viz.views.settings import Values
+
+log = logging.getLogger(__name__)
 
 SIZES = (224, 320, 448)  # what the page offers
 MAX_SIZE = 512  # what it accepts, so that one visitor cannot hold up all others
@@ -219,7 +222,8 @@ class Explorer:
     def sweep(self) -> None:
         """Forget what visitors have left, and what nobody has used for long: a program goes without a word."""
         while self._leaving:
-            self.forget(self._leaving.popleft())
+            self.forget(self._leaving[0])
+            self._leaving.popleft()  # once its files are gone
         for key in self._analyses.idle(UNUSED_SECONDS):
             self.forget(key)
         self.folders.sweep_uploads()
@@ -230,7 +234,10 @@ class Explorer:
         def sweep_forever() -> None:
             while True:
                 time.sleep(SWEEP_SECONDS)
-                self.sweep()
+                try:
+                    self.sweep()
+                except Exception:  # the next sweep comes, whatever kept this one
+                    log.exception("while sweeping")
 
         threading.Thread(target=sweep_forever, name="sweeper", daemon=True).start()
 

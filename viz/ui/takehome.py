@@ -13,7 +13,10 @@ from viz.ui.service import Explorer
 
 log = logging.getLogger(__name__)
 
-_writing = threading.Lock()  # one page at a time: each takes several times the memory of its picture
+# One page at a time, since each takes several times the memory of its picture. Few may wait for their turn: whoever
+# waits holds one of the threads that all visitors are served by.
+_writing = threading.Lock()
+_waiting = threading.BoundedSemaphore(6)
 
 
 def page_writer(explorer: Explorer) -> Callable[[dict[str, Any]], dict[str, str]]:
@@ -38,8 +41,13 @@ def written(write: Callable[[str], str], language: object) -> dict[str, str]:
     """
     say = texts_in(str(language))
     try:
-        with _writing:
-            return {"page": write(say.language)}
+        if not _waiting.acquire(blocking=False):
+            raise InputError("takehome.busy", "many pages are being written; try again in a moment")
+        try:
+            with _writing:
+                return {"page": write(say.language)}
+        finally:
+            _waiting.release()
     except Exception as error:
         if not isinstance(error, InputError):
             log.exception("while writing a page to take home")

@@ -3,6 +3,8 @@
 import re
 import shutil
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -15,6 +17,7 @@ from viz.texts import LANGUAGES, entries
 from viz.ui.config import AppConfig
 from viz.ui.lesson_drawer import DRAWER, WEIGHTS, LessonDrawer, worksheet
 from viz.ui.service import Explorer
+from viz.ui.takehome import written
 
 NODE = shutil.which("node")
 
@@ -77,8 +80,31 @@ def test_a_step_to_take_home_is_of_those_weights_and_a_lesson_that_is_not_there_
     page = drawer.page("one-pixel-one-kernel", "which-set", "zh-CN")
     assert header_of(page)["source"] == WEIGHTS
     assert lessons("zh-CN")[1].steps[3].title in page
-    written = drawer._page_server()({"lesson": "no-such-lesson", "step": "which-set", "language": "en"})
-    assert written == {"problem": "There is no such lesson; there are 1, 2, 3, 4, 5, 6."}
+    assert drawer.page("one-pixel-one-kernel", "which-set", "zh-CN") is page  # for a class that asks together
+    ask = drawer._page_server()
+    assert ask({"lesson": "no", "step": "which-set", "language": "en"}) == {
+        "problem": "There is no such lesson; there are 1, 2, 3, 4, 5, 6."
+    }
+    assert "nine-inputs" in ask({"lesson": "2", "step": "no", "language": "en"})["problem"]
+
+
+def test_few_wait_for_their_pages_since_each_holds_a_thread() -> None:
+    go, answers = threading.Event(), []
+
+    def slow(language: str) -> str:
+        go.wait(60)
+        return language
+
+    waiting = [threading.Thread(target=lambda: answers.append(written(slow, "en"))) for _ in range(12)]
+    for one in waiting:
+        one.start()
+    while sum(one.is_alive() for one in waiting) > 6:  # the others are told at once
+        time.sleep(0.01)
+    go.set()
+    for one in waiting:
+        one.join(60)
+    assert sum("page" in answer for answer in answers) == 6
+    assert sum(answer.get("problem", "").startswith("Many pages") for answer in answers) == 6
 
 
 def test_a_worksheet_in_the_language_that_is_asked_for() -> None:

@@ -1,5 +1,7 @@
 """What the page's handlers do, without a browser."""
 
+import base64
+import io
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -8,9 +10,9 @@ from typing import Any
 
 import gradio as gr
 import pytest
-from gradio.data_classes import ImageData
 from PIL import Image
 
+from lsnet import InputError
 from viz.examples import examples
 from viz.ui.api import add_api
 from viz.ui.config import AppConfig
@@ -20,6 +22,13 @@ from viz.ui.visit import Visiting
 
 MODEL = "untrained/lsnet_n"
 SETTINGS = (MODEL, 64, "crop")
+
+
+def frame(width: int, height: int, colour: str = "black") -> dict[str, Any]:
+    """A camera's picture as the browser sends it."""
+    file = io.BytesIO()
+    Image.new("RGB", (width, height), colour).save(file, "JPEG")
+    return {"path": None, "url": f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}"}
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +41,9 @@ def page() -> Page:
 def test_a_camera_waits_until_its_picture_has_arrived(page: Page) -> None:
     follow = page._at_the_browsers_pace(page._guarded(page._follow_camera))
     visiting = Visiting(page.opening)
-    follow(visiting, Image.new("RGB", (64, 64)), *SETTINGS)
+    follow(visiting, frame(64, 64), *SETTINGS)
     first = visiting.now.key
-    next_one = threading.Thread(target=follow, args=(visiting, Image.new("RGB", (64, 64), "red"), *SETTINGS))
+    next_one = threading.Thread(target=follow, args=(visiting, frame(64, 64, "red"), *SETTINGS))
     next_one.start()
     next_one.join(0.3)
     assert next_one.is_alive()
@@ -48,15 +57,15 @@ def test_a_camera_waits_until_its_picture_has_arrived(page: Page) -> None:
 def test_a_camera_goes_on_where_no_arrival_is_told(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     follow = page._at_the_browsers_pace(page._guarded(page._follow_camera))
     visiting = Visiting(page.opening)
-    follow(visiting, Image.new("RGB", (64, 64)), *SETTINGS)
+    follow(visiting, frame(64, 64), *SETTINGS)
     first = visiting.now.key
     monkeypatch.setattr("viz.ui.page.FRAME_SECONDS", 0.0)
-    follow(visiting, Image.new("RGB", (64, 64)), *SETTINGS)
+    follow(visiting, frame(64, 64), *SETTINGS)
     assert visiting.now.key != first
 
 
 def test_a_place_in_a_picture_that_is_about_to_go_is_not_taken_for_one_in_the_next(page: Page) -> None:
-    wide = page._follow_camera(page.opening, Image.new("RGB", (128, 64)), *SETTINGS)[page.visit]
+    wide = page._follow_camera(page.opening, frame(128, 64), *SETTINGS)[page.visit]
     block = wide.block
 
     def told(key: str, x: int) -> Any:
@@ -67,9 +76,9 @@ def test_a_place_in_a_picture_that_is_about_to_go_is_not_taken_for_one_in_the_ne
 
 
 def test_a_pixel_is_kept_inside_a_smaller_picture(page: Page) -> None:
-    large = page._follow_camera(page.opening, Image.new("RGB", (900, 900)), *SETTINGS)[page.visit]
+    large = page._follow_camera(page.opening, frame(900, 900), *SETTINGS)[page.visit]
     pinned = replace(large, pixel=(880, 880), sent=0.0)
-    small = page._follow_camera(pinned, Image.new("RGB", (64, 64)), *SETTINGS)[page.visit]
+    small = page._follow_camera(pinned, frame(64, 64), *SETTINGS)[page.visit]
     geometry = page.explorer.analysis(small.key).trace.geometry
     assert geometry.pixel_to_token(*small.pixel, page.explorer.analysis(small.key).trace.blocks[small.block])
 
@@ -105,7 +114,41 @@ def test_the_photo_that_is_shown_already_leaves_the_visitor_where_they_are(page:
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "CMYK"])
-def test_a_pasted_picture_is_left_as_it_came(page: Page, tmp_path: Path, mode: str) -> None:
-    path = tmp_path / "picture.tiff"
-    Image.new(mode, (20, 10)).save(path)
-    assert page.inputs.camera.preprocess(ImageData(path=str(path), orig_name=path.name)) == str(path)
+def test_an_uploaded_picture_is_taken_as_it_came(page: Page, mode: str) -> None:
+    path = page.explorer.folders.uploads / f"{mode}.tiff"
+    Image.new(mode, (40, 40)).save(path)
+    brought = page._bring(page.opening, {"path": str(path), "orig_name": "a.tiff"}, *SETTINGS)[page.visit]
+    kept = page.explorer.analysis(brought.key).picture
+    assert Path(str(kept)).read_bytes() == path.read_bytes()
+    assert page._bring(page.opening, frame(50, 40), *SETTINGS)[page.visit].key != brought.key  # pasted in the message
+    assert page._bring(page.opening, None, *SETTINGS)[page.visit] == page.opening
+
+
+def test_a_message_cannot_name_other_files_of_the_machine(page: Page, tmp_path: Path) -> None:
+    secret = tmp_path / "secret.png"
+    Image.new("RGB", (40, 40)).save(secret)
+    link = page.explorer.folders.uploads / "link.png"
+    link.symlink_to(secret)
+    around = page.explorer.folders.uploads / ".." / ".." / secret.relative_to("/")
+    for path in (secret, link, around, examples()[0].path, "/etc/passwd"):
+        for handler in (page._bring, page._follow_camera):
+            with pytest.raises(InputError) as refused:
+                handler(page.opening, {"path": str(path)}, *SETTINGS)
+            assert refused.value.code == "image.not_found"
+            assert str(path) not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({}, "image.none"),
+        ({"path": None, "url": None}, "image.none"),
+        ({"path": 5}, "image.none"),
+        ({"url": "data:image/png;base64,%%%"}, "image.unreadable"),
+        ({"url": "http://127.0.0.1/picture.png"}, "image.none"),
+    ],
+)
+def test_a_message_without_a_picture_is_told(page: Page, told: dict[str, Any], code: str) -> None:
+    with pytest.raises(InputError) as refused:
+        page._bring(page.opening, told, *SETTINGS)
+    assert refused.value.code == code
