@@ -60,10 +60,15 @@ class Visiting:
         self.now = now
         self.turn = 0
         self._leave = leave
+        self._copied = False
 
     def __deepcopy__(self, memo: object) -> "Visiting":
-        """Another visit that begins here: each session of Gradio begins with a copy."""
-        return Visiting(self.now, self._leave)
+        """Another visit that begins here: each session of Gradio begins with a copy. A copy of a copy is no visit."""
+        if self._copied:
+            return Visiting(self.now)
+        copied = Visiting(self.now, self._leave)
+        copied._copied = True
+        return copied
 
     def __del__(self) -> None:
         self._leave(self.now)

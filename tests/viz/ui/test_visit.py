@@ -67,6 +67,8 @@ def test_a_visit_that_nobody_holds_is_over() -> None:
     first = Visiting(START, left.append)
     second = deepcopy(first)
     second.change(second.now, replace(second.now, key="another"))
+    deepcopy(second)  # whatever for: the visit goes on
+    assert left == []
     del second
     assert [visit.key for visit in left] == ["another"]
     del first
