@@ -60,18 +60,15 @@ class Visiting:
         self.now = now
         self.turn = 0
         self._leave = leave
-        self._copied = False
+        self._went_on = False
 
     def __deepcopy__(self, memo: object) -> "Visiting":
-        """Another visit that begins here: each session of Gradio begins with a copy. A copy of a copy is no visit."""
-        if self._copied:
-            return Visiting(self.now)
-        copied = Visiting(self.now, self._leave)
-        copied._copied = True
-        return copied
+        """Another visit that begins here: each session of Gradio begins with a copy."""
+        return Visiting(self.now, self._leave)
 
     def __del__(self) -> None:
-        self._leave(self.now)
+        if self._went_on:  # otherwise it has nothing of its own, as a copy that was made for anything else
+            self._leave(self.now)
 
     def take_turn(self) -> int:
         """The number of a request, by which it knows whether a later one has come."""
@@ -92,3 +89,4 @@ class Visiting:
             if after.key not in (before.key, self.now.key) and self.now.key != before.key:  # shown in the meantime
                 changed["outdated"] = (*after.outdated, self.now.key)
             self.now = replace(self.now, **changed)
+            self._went_on = True
