@@ -1,7 +1,7 @@
 // Where the page scrolls to, so that what a step is about is in sight.
 
 const MARGIN = 8; // CSS pixels between what is looked at and the edge
-const ENOUGH = 0.75; // of the visible height: a taller figure starts there, below the controls that it was made with
+const ENOUGH = 2 / 3; // of the visible height: a taller figure starts there, below the controls that it was made with
 const KEEP_MS = 12000; // in which figures and pictures above may still come and push away what is looked at
 const LOOK_AGAIN_MS = 200;
 const HANDS = ["wheel", "touchstart", "pointerdown", "keydown"];

@@ -290,7 +290,7 @@ def test_what_a_step_is_about_is_in_sight(visit: Visit, look: str, projected: bo
           const end = sheet > 0 ? sheet : innerHeight;
           return height > 0 && top >= 0 && Math.min(end, bottom) - top >= Math.min(height, most * end) - 1;
         }""",
-        arg=[selector, 0.7 if look == "figure" else 0.95],
+        arg=[selector, 0.62 if look == "figure" else 0.95],
     )
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
