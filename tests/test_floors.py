@@ -18,6 +18,7 @@ FLOORS = (
         "viz/components.py",
         "viz/progress.py",
         "viz/paper.py",
+        "viz/lesson_file.py",
         "viz/lessons.py",
         "viz/space.py",
         "viz/bundle.py",

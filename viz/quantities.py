@@ -10,7 +10,7 @@ from torch.nn.functional import pad
 
 from lsnet.complexity import ls_conv, self_attention, static_conv
 from lsnet.config import LSNetConfig
-from viz.lessons import State
+from viz.lesson_file import State
 from viz.trace import BlockTrace, ForwardTrace
 
 _PLACEHOLDER = re.compile(r"\{\{([a-z_]+)\}\}")

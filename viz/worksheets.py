@@ -13,9 +13,9 @@ from functools import cache
 from pathlib import Path
 from string import Template
 
-from lsnet import InputError
+from viz.lesson_file import Exercise, Lesson
 from viz.lesson_html import render
-from viz.lessons import Exercise, Lesson, lessons
+from viz.lessons import known_lesson, lessons
 from viz.math_font import math_font
 from viz.texts import LANGUAGES, Texts, texts_in
 
@@ -40,10 +40,7 @@ def worksheet_page(number: int, language: str, answers: bool = True) -> str:
         InputError: there is no such lesson.
         ValueError: there is no such language.
     """
-    lesson = next((lesson for lesson in lessons(language) if lesson.number == number), None)
-    if lesson is None:
-        known = ", ".join(str(lesson.number) for lesson in lessons(language))
-        raise InputError("takehome.lesson", f"expected lesson {known}, got {number}", known=known)
+    lesson = known_lesson(str(number), language)
     say = texts_in(language)
     words = {key: say(f"worksheet.{key}") for key in ("worksheet", "name", "date", "print")}
     parts = {

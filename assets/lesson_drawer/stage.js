@@ -20,7 +20,7 @@ export function makeRoom(open, folded) {
   fitFigures();
 }
 
-/** Bring a part of the page into sight, one of LOOKS in viz/lessons.py; a figure that is projected fills the screen. */
+/** Bring a part of the page into sight, one of LOOKS in viz/lesson_file.py; a figure that is projected fills the screen. */
 export function lookAt(look) {
   const projected = isPresenting();
   document.body.classList.toggle("lessons-figure", projected && look === "figure");

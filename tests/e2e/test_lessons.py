@@ -12,8 +12,9 @@ from tests.e2e.conftest import serving
 from tests.e2e.hand import brackets_grow, explorer, hover
 from viz.capture import trace_image
 from viz.examples import examples
+from viz.lesson_file import LOOKS, State, Step
 from viz.lesson_html import render
-from viz.lessons import LOOKS, State, Step, find_step, lessons
+from viz.lessons import find_step, lessons
 from viz.quantities import filled
 from viz.texts import LANGUAGES, entries
 from viz.trace import ForwardTrace

@@ -16,7 +16,8 @@ from lsnet.config import VARIANTS
 from lsnet.tools.metrics import wilson
 from viz.analysis.receptive_field import theoretical_field
 from viz.examples import examples
-from viz.lessons import Lesson, lessons
+from viz.lesson_file import Lesson
+from viz.lessons import lessons
 from viz.paper import lsnet_paper
 from viz.texts import LANGUAGES
 

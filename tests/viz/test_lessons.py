@@ -14,7 +14,8 @@ from lsnet.config import VARIANTS
 from lsnet.preprocess import Preprocess
 from viz.examples import examples
 from viz.images import Geometry
-from viz.lessons import LESSONS_DIR, Lesson, State, Step, lessons, read_lesson
+from viz.lesson_file import Lesson, State, Step, read_lesson
+from viz.lessons import LESSONS_DIR, lessons
 from viz.quantities import QUANTITIES, quantities_in
 from viz.texts import LANGUAGES, entries
 from viz.views import View

@@ -10,7 +10,8 @@ import lsnet
 from lsnet.complexity import counted_cost
 from viz.capture import trace_image
 from viz.examples import examples
-from viz.lessons import State, lessons
+from viz.lesson_file import State
+from viz.lessons import lessons
 from viz.quantities import QUANTITIES, Here, filled, quantities_in
 from viz.texts import LANGUAGES
 from viz.trace import ForwardTrace

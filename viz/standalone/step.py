@@ -8,8 +8,9 @@ from lsnet import Predictor, load_predictor
 from viz.capture import trace_warm
 from viz.examples import Example, examples
 from viz.images import load_picture
+from viz.lesson_file import Lesson, Step
 from viz.lesson_html import render
-from viz.lessons import Lesson, Step, known_step
+from viz.lessons import known_step
 from viz.quantities import filled
 from viz.standalone.page import Lead, Place, standalone_page
 from viz.texts import LANGUAGES, Texts, texts_in

@@ -10,8 +10,9 @@ import gradio as gr
 from lsnet.weights import bundled_names
 from viz.bundle import bundle
 from viz.images import load_picture
+from viz.lesson_file import Lesson, Step
 from viz.lesson_html import render
-from viz.lessons import Lesson, Step, find_step, known_step, lessons
+from viz.lessons import find_step, known_step, lessons
 from viz.quantities import filled, quantities_in
 from viz.standalone import page_of_step, photo_of
 from viz.texts import LANGUAGES, entries, texts_in

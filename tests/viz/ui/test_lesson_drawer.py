@@ -12,7 +12,8 @@ import pytest
 
 from tests.viz.test_standalone import header_of
 from viz.bundle import bundle
-from viz.lessons import LOOKS, lessons
+from viz.lesson_file import LOOKS
+from viz.lessons import lessons
 from viz.texts import LANGUAGES, entries
 from viz.ui.config import AppConfig
 from viz.ui.lesson_drawer import DRAWER, WEIGHTS, LessonDrawer, worksheet
