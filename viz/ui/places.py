@@ -9,6 +9,7 @@ from typing import Any
 from lsnet import InputError
 from viz.examples import Example, examples
 from viz.images import Geometry
+from viz.ui.inspector import inspector_value, place_to_go
 from viz.ui.service import SIZES, Explorer
 from viz.ui.visit import Visit
 
@@ -54,6 +55,14 @@ def follow_link(explorer: Explorer, visit: Visit, asked: Mapping[str, str]) -> V
     here = px and analysis.example and analysis.example.id == asked.get("img")
     pixel = (int(px[1]), int(px[2])) if px and here else None
     return moved(explorer, visit, at.key, pixel, asked.get("block", ""))
+
+
+def inspector_at(explorer: Explorer, visit: Visit, colouring: str | None = None) -> dict[str, Any]:
+    """The inspector's value at a visit's analysis; with a colouring, it goes there wherever the visitor is."""
+    place: dict[str, Any] = {"at": {"x": visit.pixel[0], "y": visit.pixel[1]}}
+    if colouring is not None:
+        place["go"] = place_to_go(visit.block, visit.pixel, colouring)
+    return inspector_value(explorer.folders.payload(visit.key), key=visit.key, **place)
 
 
 def place_in(told: Mapping[str, Any], picture: tuple[int, int]) -> tuple[str, Pixel]:

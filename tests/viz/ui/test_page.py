@@ -14,6 +14,7 @@ from PIL import Image
 
 from lsnet import InputError
 from viz.examples import examples
+from viz.ui.answers import at_the_browsers_pace
 from viz.ui.api import add_api
 from viz.ui.config import AppConfig
 from viz.ui.page import Page
@@ -39,7 +40,7 @@ def page() -> Page:
 
 
 def test_a_camera_waits_until_its_picture_has_arrived(page: Page) -> None:
-    follow = page._at_the_browsers_pace(page._guarded(page._follow_camera))
+    follow = at_the_browsers_pace(page.answers.guarded(page.answers.follow_camera))
     visiting = Visiting(page.opening)
     follow(visiting, frame(64, 64), *SETTINGS)
     first = visiting.now.key
@@ -48,37 +49,37 @@ def test_a_camera_waits_until_its_picture_has_arrived(page: Page) -> None:
     next_one.join(0.3)
     assert next_one.is_alive()
     assert visiting.now.key == first
-    page._guarded(page._frame_has_arrived)(visiting, SimpleNamespace(_data={"key": first}))
+    page.answers.guarded(page.answers.frame_has_arrived)(visiting, SimpleNamespace(_data={"key": first}))
     next_one.join(30)
     assert visiting.now.key != first
     assert visiting.now.outdated[-1] == first
 
 
 def test_a_camera_goes_on_where_no_arrival_is_told(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    follow = page._at_the_browsers_pace(page._guarded(page._follow_camera))
+    follow = at_the_browsers_pace(page.answers.guarded(page.answers.follow_camera))
     visiting = Visiting(page.opening)
     follow(visiting, frame(64, 64), *SETTINGS)
     first = visiting.now.key
-    monkeypatch.setattr("viz.ui.page.FRAME_SECONDS", 0.0)
+    monkeypatch.setattr("viz.ui.answers.FRAME_SECONDS", 0.0)
     follow(visiting, frame(64, 64), *SETTINGS)
     assert visiting.now.key != first
 
 
 def test_a_place_in_a_picture_that_is_about_to_go_is_not_taken_for_one_in_the_next(page: Page) -> None:
-    wide = page._follow_camera(page.opening, frame(128, 64), *SETTINGS)[page.visit]
+    wide = page.answers.follow_camera(page.opening, frame(128, 64), *SETTINGS)[page.parts.visit]
     block = wide.block
 
     def told(key: str, x: int) -> Any:
         return SimpleNamespace(_data={"key": key, "block": block, "pixel": {"x": x, "y": 5}})
 
-    assert page._look_at(wide, told(wide.key, 40))[page.visit] == replace(wide, pixel=(40, 5))
-    assert page._look_at(wide, told(page.opening.key, 40))[page.visit] == wide
+    assert page.answers.look_at(wide, told(wide.key, 40))[page.parts.visit] == replace(wide, pixel=(40, 5))
+    assert page.answers.look_at(wide, told(page.opening.key, 40))[page.parts.visit] == wide
 
 
 def test_a_pixel_is_kept_inside_a_smaller_picture(page: Page) -> None:
-    large = page._follow_camera(page.opening, frame(900, 900), *SETTINGS)[page.visit]
+    large = page.answers.follow_camera(page.opening, frame(900, 900), *SETTINGS)[page.parts.visit]
     pinned = replace(large, pixel=(880, 880), sent=0.0)
-    small = page._follow_camera(pinned, frame(64, 64), *SETTINGS)[page.visit]
+    small = page.answers.follow_camera(pinned, frame(64, 64), *SETTINGS)[page.parts.visit]
     geometry = page.explorer.analysis(small.key).trace.geometry
     assert geometry.pixel_to_token(*small.pixel, page.explorer.analysis(small.key).trace.blocks[small.block])
 
@@ -108,20 +109,25 @@ def test_a_program_is_told_which_sizes_there_are(size: object) -> None:
 
 def test_the_photo_that_is_shown_already_leaves_the_visitor_where_they_are(page: Page) -> None:
     here = replace(page.opening, pixel=(90, 100))
-    shown = page._choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=0))
-    assert shown[page.visit] == here
-    assert page._choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=1))[page.visit].key != here.key
+    shown = page.answers.choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=0))
+    assert shown[page.parts.visit] == here
+    assert (
+        page.answers.choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=1))[page.parts.visit].key
+        != here.key
+    )
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "CMYK"])
 def test_an_uploaded_picture_is_taken_as_it_came(page: Page, mode: str) -> None:
     path = page.explorer.folders.uploads / f"{mode}.tiff"
     Image.new(mode, (40, 40)).save(path)
-    brought = page._bring(page.opening, {"path": str(path), "orig_name": "a.tiff"}, *SETTINGS)[page.visit]
+    brought = page.answers.bring(page.opening, {"path": str(path), "orig_name": "a.tiff"}, *SETTINGS)[page.parts.visit]
     kept = page.explorer.analysis(brought.key).picture
     assert Path(str(kept)).read_bytes() == path.read_bytes()
-    assert page._bring(page.opening, frame(50, 40), *SETTINGS)[page.visit].key != brought.key  # pasted in the message
-    assert page._bring(page.opening, None, *SETTINGS)[page.visit] == page.opening
+    assert (
+        page.answers.bring(page.opening, frame(50, 40), *SETTINGS)[page.parts.visit].key != brought.key
+    )  # pasted in the message
+    assert page.answers.bring(page.opening, None, *SETTINGS)[page.parts.visit] == page.opening
 
 
 def test_a_message_cannot_name_other_files_of_the_machine(page: Page, tmp_path: Path) -> None:
@@ -131,7 +137,7 @@ def test_a_message_cannot_name_other_files_of_the_machine(page: Page, tmp_path: 
     link.symlink_to(secret)
     around = page.explorer.folders.uploads / ".." / ".." / secret.relative_to("/")
     for path in (secret, link, around, examples()[0].path, "/etc/passwd"):
-        for handler in (page._bring, page._follow_camera):
+        for handler in (page.answers.bring, page.answers.follow_camera):
             with pytest.raises(InputError) as refused:
                 handler(page.opening, {"path": str(path)}, *SETTINGS)
             assert refused.value.code == "image.not_found"
@@ -146,9 +152,11 @@ def test_a_message_cannot_name_other_files_of_the_machine(page: Page, tmp_path: 
         ({"path": 5}, "image.none"),
         ({"url": "data:image/png;base64,%%%"}, "image.unreadable"),
         ({"url": "http://127.0.0.1/picture.png"}, "image.none"),
+        ({"path": "http://127.0.0.1/picture.png"}, "image.not_found"),
+        ({"path": "a\0b"}, "image.not_found"),
     ],
 )
 def test_a_message_without_a_picture_is_told(page: Page, told: dict[str, Any], code: str) -> None:
     with pytest.raises(InputError) as refused:
-        page._bring(page.opening, told, *SETTINGS)
+        page.answers.bring(page.opening, told, *SETTINGS)
     assert refused.value.code == code
