@@ -26,13 +26,6 @@ PROBLEM = theme.LIGHT["warning"]
 CSS = f"""
 :root {{ --see: {theme.PERCEPTION}; --focus: {theme.AGGREGATION}; }}
 .gradio-container {{ max-width: 1320px !important; margin: 0 auto !important; }}
-@media (max-width: 640px) {{
-  #inputs {{ flex-direction: column; align-items: stretch; }}
-  #examples .grid-container {{ grid: auto / auto-flow 72px !important; }}
-  #examples .grid-wrap {{ overflow-x: auto !important; }}
-  #views .told :is(td, th) {{ padding: 0.3rem 0.5rem; }}
-  #views .settings .form {{ flex-direction: column; }}
-}}
 #title h1 {{ margin: 0; font-size: 1.05rem; font-weight: 600; opacity: 0.75; }}
 #notice, #problem {{ padding: 0.45rem 0.8rem; border-radius: 8px; border-left: 4px solid; font-size: 0.9rem; }}
 #notice {{ border-color: {theme.AGGREGATION}; background: color-mix(in srgb, {theme.AGGREGATION} 9%, transparent); }}
@@ -60,9 +53,19 @@ CSS = f"""
 #inspector .pending {{ opacity: 1 !important; }}
 #inspector [data-testid="status-tracker"] {{ visibility: hidden !important; }}
 #views [role="tab"][aria-selected="true"] {{ color: var(--link-text-color) !important; }}
+.gradio-container input[role="combobox"] {{ padding-right: 1.9rem; text-overflow: ellipsis; }} /* its arrow */
+.gradio-container .label-wrap > span:first-child {{ text-align: start; }}
+@media (max-width: 640px) {{
+  #inputs {{ flex-direction: column; align-items: stretch; }}
+  #examples, #examples .gallery-container, #examples :is(.grid-wrap, .grid-container) {{ height: auto !important; }}
+  #examples .grid-container {{ grid: auto-flow 68px / repeat(5, minmax(0, 1fr)) !important; }}
+  #views .told :is(td, th) {{ padding: 0.3rem 0.5rem; }}
+  :is(#views .settings, #variant) .form {{ flex-direction: column; }}
+}}
 """
 # Apart, since Gradio confines what is under @media to the page's contents.
 FRAME = """
+footer .divider:last-child { display: none !important; }
 @media (max-width: 640px) { .gradio-container .main.fillable { padding: 8px; } }
 @media (hover: none) { #views .modebar-container { display: none; } } /* see assets/figures/finger.js */
 """
@@ -86,11 +89,15 @@ def page_theme() -> gr.themes.Base:
         "block_title_text_color": "muted",
         "input_background_fill": "paper",
         "input_border_color": "line",
+        "input_border_color_focus": "accent",
+        "button_primary_border_color": "accent",
+        "button_primary_border_color_hover": "accent",
         "button_primary_background_fill": "accent",
         "button_primary_background_fill_hover": "accent",
         "button_primary_text_color": "paper",
         "button_secondary_background_fill": "paper",
         "button_secondary_border_color": "line",
+        "button_secondary_border_color_hover": "accent",
         "button_secondary_text_color": "text",
         "link_text_color": "accent",
     }
@@ -103,7 +110,7 @@ def page_theme() -> gr.themes.Base:
         font=theme.FONT_FAMILY.replace("'", "").split(", "),
         font_mono=["ui-monospace", "monospace"],
     )
-    return base.set(**values, block_title_text_size="0.85rem", block_title_text_weight="500")
+    return base.set(**values, block_title_text_size="0.85rem", block_title_text_weight="500", input_border_width="1px")
 
 
 def build_app(explorer: Explorer) -> gr.Blocks:
