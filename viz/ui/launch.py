@@ -31,7 +31,7 @@ CSS = f"""
 #notice {{ border-color: {theme.AGGREGATION}; background: color-mix(in srgb, {theme.AGGREGATION} 9%, transparent); }}
 #problem {{ border-color: {PROBLEM}; background: color-mix(in srgb, {PROBLEM} 12%, transparent); }}
 #inputs {{ align-items: center; }}
-#upload {{ align-self: center; }}
+#upload {{ align-self: center; padding-inline: 1rem; white-space: nowrap; }}
 #examples {{ overflow: hidden; }}
 #examples .caption-label {{ display: none; }}
 #examples .grid-wrap {{ padding: 0; overflow: hidden; }}
