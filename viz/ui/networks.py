@@ -1,14 +1,11 @@
 """The networks that all visitors share, loaded when somebody asks for them."""
 
 import threading
-from copy import deepcopy
-from dataclasses import replace
 
 import torch
 from PIL import Image
 
 from lsnet import InputError, Predictor, load_predictor
-from lsnet.predictor import choose_device
 from lsnet.preprocess import FrameMode
 from lsnet.registry import HUB_REPOSITORIES
 from lsnet.untrained import Variant
@@ -40,10 +37,11 @@ class Networks:
             InputError: the device, the model or the weights asked for cannot be used.
         """
         # Where a GPU can only be borrowed, networks live on the CPU, and a picture's way through one goes to the GPU.
-        borrowed = on_borrowed_gpu(self._traced_on_gpu)
+        borrowed = on_borrowed_gpu(self._traced_on_gpu, self._traced)
         self._trace = borrowed or self._traced
         self._device = "cpu" if borrowed else config.device
         self._predictors: Kept[Predictor] = Kept(KEPT_PREDICTORS)
+        self._on_gpu: Kept[Predictor] = Kept(KEPT_PREDICTORS)  # used in the process that has a borrowed one only
         self._guard = threading.Lock()
         self._loading: dict[str, threading.Lock] = {}
         self.lock = threading.Lock()
@@ -76,24 +74,35 @@ class Networks:
         with loading:  # whoever asks for the same network at the same time waits for it
             predictor = self._predictors.get(source)
             if predictor is None:
-                file = self._file if source.startswith("file/") else source
-                predictor = load_predictor(file, self._device)
+                predictor = load_predictor(self._file_of(source), self._device)
                 self._predictors.put(source, predictor)
             return predictor
 
     def trace(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
-        """A picture's way through a network, when nobody else computes."""
-        with self.lock:
-            return self._trace(source, picture, size, mode)
+        """A picture's way through a network."""
+        return self._trace(source, picture, size, mode)
 
     def _traced(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
-        return trace_image(self.predictor(source), picture, size=size, mode=mode)
+        """Here, when nobody else computes."""
+        predictor = self.predictor(source)
+        with self.lock:
+            return trace_image(predictor, picture, size=size, mode=mode)
 
     def _traced_on_gpu(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
-        """In the process that has the GPU: it began as a copy of this one, so it knows or loads the same networks."""
-        predictor, gpu = self.predictor(source), choose_device()
-        there = replace(predictor, model=deepcopy(predictor.model).to(gpu), device=gpu)
-        return trace_image(there, picture, size=size, mode=mode)
+        """In the process that has the GPU, for which nobody here waits.
+
+        It began as a copy of this one at any moment: locks may be held there for ever, and hooks may hang on networks.
+        So it has networks of its own.
+        """
+        predictor = self._on_gpu.get(source)
+        if predictor is None:
+            predictor = load_predictor(self._file_of(source))
+            self._on_gpu.put(source, predictor)
+        return trace_image(predictor, picture, size=size, mode=mode)
+
+    def _file_of(self, source: str) -> str:
+        """What is loaded: of weights that were given at start, where they lie."""
+        return self._file if source.startswith("file/") else source
 
 
 def _public_name(source: str, predictor: Predictor) -> str:

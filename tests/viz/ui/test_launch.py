@@ -14,6 +14,7 @@ import brotli
 import gradio as gr
 import pytest
 import torch
+from gradio.context import LocalContext
 from starlette.types import Message, Receive, Scope, Send
 
 from lsnet import Predictor
@@ -22,6 +23,7 @@ from viz.ui import threads
 from viz.ui.config import AppConfig
 from viz.ui.frontend import PAGES_KEPT, KeptFrontend
 from viz.ui.launch import build_app, launch
+from viz.ui.page import Page
 from viz.ui.service import Explorer
 
 MODEL = "untrained/lsnet_n"
@@ -160,8 +162,8 @@ def test_threads_are_no_more_than_a_container_is_given(tmp_path: Path, monkeypat
     assert threads.available_cores() == 16
 
 
-def borrowing(monkeypatch: pytest.MonkeyPatch, zero_gpu: str) -> list[str]:
-    """A stand-in for Hugging Face's package; returns the names of functions as they are decorated and called."""
+def borrowing(monkeypatch: pytest.MonkeyPatch, zero_gpu: str, lends: bool = True) -> list[str]:
+    """A stand-in for Hugging Face's package; returns what is noted as functions are decorated and called."""
     noted: list[str] = []
 
     def gpu(function: Any, duration: int) -> Any:
@@ -169,24 +171,51 @@ def borrowing(monkeypatch: pytest.MonkeyPatch, zero_gpu: str) -> list[str]:
 
         def borrowed(*arguments: Any) -> Any:
             noted.append("called")
+            if not lends:
+                raise gr.Error("ZeroGPU quota exceeded")
             return function(*arguments)
 
         return borrowed
 
+    monkeypatch.setattr("torch.version.cuda", "13.0")
     monkeypatch.setitem(sys.modules, "spaces", types.SimpleNamespace(GPU=gpu))
     monkeypatch.setenv("SPACES_ZERO_GPU", zero_gpu)
     return noted
 
 
-def test_a_gpu_is_borrowed_for_each_picture_where_there_is_one_to_borrow(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+@pytest.fixture
+def asked() -> Iterator[None]:
+    """As while an event of the page is answered."""
+    token = LocalContext.event_id.set("event")
+    yield
+    LocalContext.event_id.reset(token)
+
+
+def test_no_gpu_is_borrowed_before_anybody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     noted = borrowing(monkeypatch, "true")
+    Page(Explorer(AppConfig(model=MODEL, threads=1)))
+    assert noted == ["decorated _traced_on_gpu"]
+
+
+@pytest.mark.usefixtures("asked")
+@pytest.mark.parametrize("lends", [True, False])
+def test_a_gpu_is_borrowed_for_each_picture(lends: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = Explorer(AppConfig(device="cpu", model=MODEL, threads=1))
+    noted = borrowing(monkeypatch, "true", lends)
     explorer = Explorer(AppConfig(model=MODEL, threads=1))
     keys = [e.analyse(examples()[0].path, MODEL, 64, "crop", examples()[0]) for e in (explorer, plain)]
     assert noted == ["decorated _traced_on_gpu", "called"]
     assert explorer.networks.predictor(MODEL).device == torch.device("cpu")  # where the views compute
     logits = [e.analysis(key).trace.logits for e, key in zip((explorer, plain), keys, strict=True)]
     torch.testing.assert_close(*logits)
+
+
+@pytest.mark.usefixtures("asked")
+def test_nobody_waits_for_what_another_process_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    borrowing(monkeypatch, "true")
+    explorer = Explorer(AppConfig(model=MODEL, threads=1))
+    with explorer.networks.lock:  # as somebody who computes here, or who did when that process began
+        assert explorer.analyse(examples()[0].path, MODEL, 64, "crop")
 
 
 @pytest.mark.parametrize("present", [False, True])
