@@ -24,7 +24,7 @@ FILES = ("app.py", "LICENSE")
 FOLDERS = ("lsnet", "viz", "assets")
 LEFT_OUT = ("__pycache__", "*.pyc", "*.part", "*.ipynb", "readme", "benchmarks", "recipes")
 
-PYTHON = "3.11"  # that this is tested with; ZeroGPU takes few versions, which its documentation lists
+PYTHON = "3.11"  # 3.12 and 3.13 do as well; ZeroGPU takes few versions, which its documentation lists
 # What wheels ask of the system: OpenCV, which makes the corruptions, draws with these even where nothing is shown.
 PACKAGES = ("libgl1", "libglib2.0-0")
 
