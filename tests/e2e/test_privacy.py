@@ -1,5 +1,6 @@
 """What visitors bring: nobody else can reach it, nothing speaks of it, and it is gone when they are."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -49,7 +50,8 @@ def app_in(folder: Path) -> Iterator[str]:
 
 
 def files(folder: Path) -> set[Path]:
-    return {path for path in (folder / "tmp").rglob("*") if path.is_file()}
+    # As os.walk does, and Path.rglob does not, whatever goes while it is looked at is left out.
+    return {Path(place, name) for place, _, names in os.walk(folder / "tmp") for name in names}
 
 
 def until(true: Callable[[], bool], seconds: float = 60) -> None:

@@ -119,6 +119,14 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
+# For each of its locks, Gradio makes an event loop that it never closes. Python says so where it happens to clear away
+# a loop's sockets before the loop.
+UNCLOSED = re.compile(
+    r"^Exception ignored in: <function BaseEventLoop\.__del__ .*?^ValueError: Invalid file descriptor: -1$",
+    re.MULTILINE | re.DOTALL,
+)
+
+
 @contextmanager
 def started(folder: Path, home: Path) -> Iterator[str]:
     """The Space, as Hugging Face starts it: in its folder, which it cannot write to, with two cores and no network."""
@@ -169,8 +177,7 @@ def test_it_starts_clean_and_answers(space: Path, browser: Any, tmp_path: Path) 
     assert written(space) == before
     outside = {path.name for path in tmp_path.iterdir()}
     assert outside <= {"tmp", "log", ".cache", ".config", ".triton"}, outside
-    # For reloading code that changes, Gradio wants Hugging Face's own package, which is on their machines only.
-    errors = re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): .*", (tmp_path / "log").read_text(), re.MULTILINE)
-    assert [error for error in errors if "`spaces` package is required" not in error] == []
+    log = UNCLOSED.sub("", (tmp_path / "log").read_text())
+    assert re.findall(r"^(?:\w+\.)*\w*(?:Error|Exception): .*", log, re.MULTILINE) == []
     for path in [space, *space.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)  # so that it can be cleaned away
