@@ -70,7 +70,7 @@ class Answers:
         if frame is None:
             return {self.parts.visit: visit}
         picture = received(frame, self.explorer.folders.uploads)
-        key = self.explorer.analyse(picture, model, size, mode)
+        key = self.explorer.analyse(picture, model, size, mode, streamed=True)
         before = self.explorer.find(visit.key)
         pixel = visit.pixel if before is not None and not before.example else None
         following = moved(self.explorer, self._outdated(visit), key, pixel, visit.block)

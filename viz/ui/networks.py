@@ -78,9 +78,11 @@ class Networks:
                 self._predictors.put(source, predictor)
             return predictor
 
-    def trace(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
-        """A picture's way through a network."""
-        return self._trace(source, picture, size, mode)
+    def trace(
+        self, source: str, picture: Image.Image, size: int, mode: FrameMode, streamed: bool = False
+    ) -> ForwardTrace:
+        """A picture's way through a network; for a streamed one, no GPU is borrowed."""
+        return (self._traced if streamed else self._trace)(source, picture, size, mode)
 
     def _traced(self, source: str, picture: Image.Image, size: int, mode: FrameMode) -> ForwardTrace:
         """Here, when nobody else computes."""

@@ -79,6 +79,7 @@ class Explorer:
         mode: str,
         example: Example | None = None,
         exact: bool = False,
+        streamed: bool = False,
     ) -> str:
         """Trace a picture; keep the trace, and write it as a payload for the browser.
 
@@ -92,6 +93,7 @@ class Explorer:
             mode: ``"crop"`` or ``"whole"``.
             example: the bundled photo that it is.
             exact: whether it must be this size, however large the payload.
+            streamed: whether it is one of a camera's many, for each of which no GPU is borrowed.
 
         Returns:
             A key for :meth:`analysis` and :attr:`folders`.
@@ -114,7 +116,7 @@ class Explorer:
         fitting = size
         with self.folders.making(key):
             while True:
-                trace = self.networks.trace(source, loaded, fitting, frame)
+                trace = self.networks.trace(source, loaded, fitting, frame, streamed)
                 file = write_payload(
                     self.folders.payload(key), trace, loaded, model=source, source=loadable(source), **about
                 )

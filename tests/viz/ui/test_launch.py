@@ -1,6 +1,7 @@
 """What stands between the page and a crowd: kept answers, a page that is cheap to make, a GPU that is borrowed."""
 
 import asyncio
+import base64
 import json
 import socket
 import sys
@@ -208,6 +209,17 @@ def test_a_gpu_is_borrowed_for_each_picture(lends: bool, monkeypatch: pytest.Mon
     assert explorer.networks.predictor(MODEL).device == torch.device("cpu")  # where the views compute
     logits = [e.analysis(key).trace.logits for e, key in zip((explorer, plain), keys, strict=True)]
     torch.testing.assert_close(*logits)
+
+
+@pytest.mark.usefixtures("asked")
+def test_a_camera_borrows_none_for_each_of_its_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    noted = borrowing(monkeypatch, "true")
+    page = Page(Explorer(AppConfig(model=MODEL, threads=1)))
+    page.build()
+    noted.clear()
+    data = base64.b64encode(examples()[0].path.read_bytes()).decode()
+    page.answers.follow_camera(page.opening, {"url": f"data:image/jpeg;base64,{data}"}, MODEL, 64, "crop")
+    assert noted == []
 
 
 @pytest.mark.usefixtures("asked")
