@@ -34,8 +34,9 @@ async def together(url: str, seeds: range, standing: threading.Event | None = No
         events = events_of((await client.get(f"{url}config")).json())
         visitors = [Visitor(url, client) for _ in seeds]
         waiting: list[asyncio.Task[Told]] = []
-        for visitor, seed in zip(visitors, seeds, strict=True):
-            path = await visitor.upload(picture(seed))
+        # All uploads first: on a busy machine they may take as long as what is waited for.
+        paths = [await visitor.upload(picture(seed)) for visitor, seed in zip(visitors, seeds, strict=True)]
+        for visitor, path in zip(visitors, paths, strict=True):
             await visitor.join(events.upload, uploaded(path, at_size(events)))
             waiting.append(asyncio.create_task(visitor.wait()))  # each listens before the next one joins
         if standing:
