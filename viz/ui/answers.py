@@ -115,11 +115,9 @@ class Answers:
         if query.get("tab", step.get("tab")) != step.get("tab"):
             step = {name: value for name, value in step.items() if not name.startswith("set.")}
         asked = {**step, **query}  # the rest of the address says where one has wandered from the step
-        opened = follow_link(self.explorer, visit, asked)
+        opened = self._followed(visit, asked)
         language = texts_in(asked.get("lang") or request.headers.get("accept-language")).language
         opened = parts.tabs.linked(opened, asked)
-        if opened.key != visit.key:
-            opened = replace(opened, outdated=self._outdated(visit).outdated)
         answer = self._worded(replace(opened, language=language, dark=bool(dark), arrived=True))
         # Without a link's word for it, the tabs stay: a visitor may have opened one while the page was on its way.
         answer[parts.tabs.container] = gr.update(selected=opened.view) if opened.view != visit.view else gr.skip()
@@ -137,9 +135,7 @@ class Answers:
         parts = self.parts
         parts.tabs.runs.overtake(str(request.session_hash))
         asked = parts.lessons.asked(event._data)
-        opened = parts.tabs.linked(parts.tabs.reset(follow_link(self.explorer, visit, asked)), asked)
-        if opened.key != visit.key:
-            opened = replace(opened, outdated=self._outdated(visit).outdated)
+        opened = parts.tabs.linked(parts.tabs.reset(self._followed(visit, asked)), asked)
         return {
             **self._told(opened),
             **self._settings_of(opened),
@@ -208,6 +204,11 @@ class Answers:
         except InputError as error:
             return gr.update(value=wording.problem(error, say), visible=True)
         return gr.skip()
+
+    def _followed(self, visit: Visit, asked: Mapping[str, str]) -> Visit:
+        """The visit where a link leads, with its analysis behind it if that is another one."""
+        opened = follow_link(self.explorer, visit, asked)
+        return opened if opened.key == visit.key else replace(opened, outdated=self._outdated(visit).outdated)
 
     def _outdated(self, visit: Visit) -> Visit:
         """The visit with its analysis behind it; earlier ones than the last few are forgotten."""

@@ -55,6 +55,7 @@ CSS = f"""
 #views [role="tab"][aria-selected="true"] {{ color: var(--link-text-color) !important; }}
 .gradio-container input[role="combobox"] {{ padding-right: 1.9rem; text-overflow: ellipsis; }} /* its arrow */
 .gradio-container .label-wrap > span:first-child {{ text-align: start; }}
+footer .divider:last-child {{ display: none; }}
 @media (max-width: 640px) {{
   #inputs {{ flex-direction: column; align-items: stretch; }}
   #examples, #examples .gallery-container, #examples :is(.grid-wrap, .grid-container) {{ height: auto !important; }}
@@ -65,7 +66,6 @@ CSS = f"""
 """
 # Apart, since Gradio confines what is under @media to the page's contents.
 FRAME = """
-footer .divider:last-child { display: none !important; }
 @media (max-width: 640px) { .gradio-container .main.fillable { padding: 8px; } }
 @media (hover: none) { #views .modebar-container { display: none; } } /* see assets/figures/finger.js */
 """

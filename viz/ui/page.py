@@ -12,11 +12,10 @@ from viz.ui.answers import Answers, at_the_browsers_pace, leave
 from viz.ui.parts import Parts
 from viz.ui.places import open_example
 from viz.ui.service import Explorer
+from viz.ui.tabs import QUICK
 
 CAMERAS = 2  # that may stream at the same time
 CAMERA_SECONDS = 120  # that one may stream for
-
-QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
 
 # A picture that comes after one that was chosen later is left out; see assets/inspector/uploads.js.
 LAST_CHOSEN = "(visit, picture, ...rest) => [visit, window.lsnetUploads.arrived(picture) ? picture : null, ...rest]"

@@ -39,6 +39,9 @@ _KEEP_TAB = f"""() => {{
   history.replaceState(history.state, '', address);
 }}"""
 
+# Events that are answered at once; of several that come meanwhile, the last.
+QUICK: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
+
 
 class ViewTabs:
     """Builds one tab per view and fills the one that is open.
@@ -59,17 +62,16 @@ class ViewTabs:
 
     def follow(self, visit: gr.State, changes: Sequence[Dependency]) -> None:
         """Fill the open tab after each of these events, and whenever a tab is opened or set otherwise."""
-        quick: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "trigger_mode": "always_last"}
         # One event for all tabs: a page that opens at a link selects two of them, and the last one must win.
-        opened = self.container.select(self._open, visit, visit, **quick)
+        opened = self.container.select(self._open, visit, visit, **QUICK)
         opened.then(None, js=_KEEP_TAB, api_visibility="private")
         own = [opened]
         for panel in self.panels.values():
             controls = list(panel.controls.values())
             for control in controls:
                 moved = control.release if isinstance(control, gr.Slider) else control.input  # type: ignore[attr-defined]
-                own.append(moved(self._set(panel), [visit, *controls], visit, **quick))
-            panel.cancel.click(self._stop, None, None, queue=False, **quick)
+                own.append(moved(self._set(panel), [visit, *controls], visit, **QUICK))
+            panel.cancel.click(self._stop, None, None, queue=False, **QUICK)
         outputs = [component for panel in self.panels.values() for component in panel.components]
         for event in (*changes, *own):
             event.then(

@@ -111,10 +111,8 @@ def test_the_photo_that_is_shown_already_leaves_the_visitor_where_they_are(page:
     here = replace(page.opening, pixel=(90, 100))
     shown = page.answers.choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=0))
     assert shown[page.parts.visit] == here
-    assert (
-        page.answers.choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=1))[page.parts.visit].key
-        != here.key
-    )
+    other = page.answers.choose_example(here, MODEL, 224, "crop", SimpleNamespace(index=1))
+    assert other[page.parts.visit].key != here.key
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "CMYK"])
@@ -124,9 +122,8 @@ def test_an_uploaded_picture_is_taken_as_it_came(page: Page, mode: str) -> None:
     brought = page.answers.bring(page.opening, {"path": str(path), "orig_name": "a.tiff"}, *SETTINGS)[page.parts.visit]
     kept = page.explorer.analysis(brought.key).picture
     assert Path(str(kept)).read_bytes() == path.read_bytes()
-    assert (
-        page.answers.bring(page.opening, frame(50, 40), *SETTINGS)[page.parts.visit].key != brought.key
-    )  # pasted in the message
+    pasted = page.answers.bring(page.opening, frame(50, 40), *SETTINGS)[page.parts.visit]  # in the message itself
+    assert pasted.key != brought.key
     assert page.answers.bring(page.opening, None, *SETTINGS)[page.parts.visit] == page.opening
 
 
